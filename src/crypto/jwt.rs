@@ -1,0 +1,31 @@
+//! JSON Web Tokens (RFC 7519) in JWS compact serialization (RFC 7515).
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::model::Timestamp;
+use crate::model::settings::IssuerSettings;
+
+/// A token whose signature and claims have been checked against its issuer's settings.
+#[derive(Debug, Clone)]
+pub struct VerifiedToken {
+    /// Whose.
+    pub issuer: Arc<IssuerSettings>,
+    /// All claims.
+    pub claims: Map<String, Value>,
+    /// `sub`.
+    pub subject: Arc<str>,
+    /// `jti`, or (without one) `sha256:` and the hexadecimal SHA-256 of the signing input.
+    pub id: Arc<str>,
+    /// `exp` + leeway.
+    pub expires_at: Timestamp,
+    /// `iat`.
+    pub issued_at: Option<Timestamp>,
+    /// `nbf` − leeway.
+    pub not_before: Option<Timestamp>,
+    /// `cnf` `x5t#S256`.
+    pub bound_certificate: Option<[u8; 32]>,
+    /// RFC 7638 thumbprint of the key that verified it.
+    pub key_thumbprint: [u8; 32],
+}

@@ -1,0 +1,1 @@
+//! The signed statement of identity for upstreams.

@@ -1,0 +1,1 @@
+//! Stage 6: ambient credentials on unsafe methods and upgrades.

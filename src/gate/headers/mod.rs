@@ -1,0 +1,1 @@
+//! What is set on, and removed from, the headers that an upstream sees.

@@ -1,0 +1,1 @@
+//! Stage 1: host, decoded segments and method lead to one immutable route.

@@ -1,0 +1,185 @@
+//! `[listener.NAME]`: where clients connect.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// One listener.
+#[derive(Debug, Clone)]
+pub struct ListenerSettings {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where.
+    pub bind: Bind,
+    /// What browsers call it; `None`: whatever `Host` says.
+    pub public_origin: Option<Origin>,
+    /// Peers whose `X-Forwarded-*` and `Forwarded` count. Nobody by default.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether peers on a Unix socket are trusted (`"unix:"` in the list).
+    pub trust_unix: bool,
+    /// TLS; `None`: clear text.
+    pub tls: Option<TlsSettings>,
+    /// Timeouts and caps.
+    pub limits: HttpLimits,
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bind {
+    /// Address and port; port 0 lets the system choose.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(addr) => addr.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Scheme, host and port of a web origin (RFC 6454), lower case, without a default port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// `https` rather than `http`.
+    pub https: bool,
+    /// Host, lower case.
+    pub host: Arc<str>,
+    /// Port, the scheme's default filled in.
+    pub port: u16,
+}
+
+impl Origin {
+    /// Reads an origin as browsers serialize it: `scheme://host[:port]`, nothing after.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (https, rest) = match text.split_once("://")? {
+            ("https", rest) => (true, rest),
+            ("http", rest) => (false, rest),
+            _ => return None,
+        };
+        let default = if https { 443 } else { 80 };
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) if !rest.ends_with(']') => {
+                (host, port.parse().ok().filter(|_| port.bytes().all(|b| b.is_ascii_digit()))?)
+            }
+            _ => (rest, default),
+        };
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        let fits = |b: u8| {
+            b.is_ascii_alphanumeric()
+                || matches!(b, b'-' | b'.' | b'_')
+                || (bracketed && matches!(b, b':' | b'[' | b']'))
+        };
+        (!host.is_empty() && host.bytes().all(fits)).then(|| Self {
+            https,
+            host: host.to_ascii_lowercase().into(),
+            port,
+        })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, default) = if self.https { ("https", 443) } else { ("http", 80) };
+        write!(f, "{scheme}://{}", self.host)?;
+        if self.port == default { Ok(()) } else { write!(f, ":{}", self.port) }
+    }
+}
+
+/// `[listener.NAME.tls]`
+#[derive(Debug, Clone)]
+pub struct TlsSettings {
+    /// At least one; SNI chooses among them, the first serves clients that name none.
+    pub certificates: Vec<CertificateFiles>,
+    /// Client certificates; `None`: none is asked for.
+    pub client_auth: Option<ClientAuth>,
+    /// Whether TLS 1.2 is spoken beside 1.3.
+    pub tls12: bool,
+}
+
+/// A certificate chain and its key, both PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The chain, end entity first.
+    pub chain: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// `client_auth`: who may present a certificate.
+#[derive(Debug, Clone)]
+pub struct ClientAuth {
+    /// Refuse the handshake without one.
+    pub required: bool,
+    /// The CA bundle, PEM; never empty.
+    pub ca: PathBuf,
+    /// Revocation lists, PEM.
+    pub crls: Vec<PathBuf>,
+}
+
+/// Timeouts and caps of a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// For the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// For a whole request head; between requests, the idle limit of HTTP/1.1.
+    pub header_timeout: Duration,
+    /// After which a connection without requests is closed.
+    pub idle_timeout: Duration,
+    /// Connections at once, all workers together.
+    pub max_connections: usize,
+    /// Header fields of one request.
+    pub max_headers: usize,
+    /// Bytes of one request head.
+    pub max_header_bytes: usize,
+    /// Concurrent streams of one HTTP/2 connection.
+    pub max_streams: u32,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            max_connections: 10_000,
+            max_headers: 100,
+            max_header_bytes: 16 * 1024,
+            max_streams: 128,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_read_as_browsers_write_them() {
+        assert_eq!(Origin::parse("https://A.example").map(|o| o.to_string()).as_deref(), Some("https://a.example"));
+        assert_eq!(Origin::parse("https://a.example:443"), Origin::parse("https://a.example"));
+        assert_eq!(Origin::parse("http://[::1]:8080").map(|o| o.port), Some(8080));
+        assert_eq!(Origin::parse("http://[::1]").map(|o| o.port), Some(80));
+        for bad in [
+            "null",
+            "",
+            "https://",
+            "https://a/",
+            "https://a.example/x",
+            "ftp://a",
+            "https://u@a",
+            "https://a:b",
+            "https://a:+1",
+            "https://a b",
+        ] {
+            assert_eq!(Origin::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What a configuration means once resolved: the plain settings that stages are built from.
+//!
+//! `config` makes these out of TOML; nothing here reads a file. Every path is absolute or relative to the working
+//! directory, every name that refers to another table has been checked, and every secret is in a [`Secret`].
+
+mod access;
+mod identity;
+mod listener;
+mod route;
+mod upstream;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use access::{LimitKey, LimitSettings, LimitStage, PermissionPattern, RoleTable, Rule, RuleEffect};
+pub use identity::{
+    Algorithm, ApiKeySettings, AssertionSettings, ClaimPointers, IssuerSettings, JwksSettings, KeySource, MtlsMatch,
+    MtlsRule, SessionSettings,
+};
+pub use listener::{Bind, CertificateFiles, ClientAuth, HttpLimits, ListenerSettings, Origin, TlsSettings};
+pub use route::{
+    Accept, Alternative, HeaderPreset, HostPattern, IdentityField, IdentityHeaders, OnStale, PathPattern, PathSegment,
+    PathTolerance, RouteMatch, RouteSettings,
+};
+pub use upstream::{Endpoint, HostHeader, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
+
+use super::Secret;
+
+/// A whole configuration, resolved.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `[server]`
+    pub server: ServerSettings,
+    /// `[listener.NAME]`, in order of name.
+    pub listeners: Vec<Arc<ListenerSettings>>,
+    /// `[health]`
+    pub health: Option<HealthSettings>,
+    /// `[admin]`
+    pub admin: AdminSettings,
+    /// `[log]`
+    pub log: LogSettings,
+    /// `[store]`
+    pub store: StoreSettings,
+    /// `[revocation] max_staleness`
+    pub max_staleness: Duration,
+    /// `[session]`
+    pub session: SessionSettings,
+    /// `[issuer.NAME]`, in order of name.
+    pub issuers: Vec<Arc<IssuerSettings>>,
+    /// `[api_key]`
+    pub api_key: ApiKeySettings,
+    /// `[[mtls]]`, in order: the first match wins.
+    pub mtls: Vec<MtlsRule>,
+    /// `[assertion]`
+    pub assertion: AssertionSettings,
+    /// `[limit.NAME]`, by name.
+    pub limits: BTreeMap<Arc<str>, LimitSettings>,
+    /// `[roles]`, inheritance resolved.
+    pub roles: RoleTable,
+    /// `[upstream.NAME]` and the ones that routes name by URL, in order of name.
+    pub upstreams: Vec<Arc<UpstreamSettings>>,
+    /// `[route.NAME]`, in order of name.
+    pub routes: Vec<Arc<RouteSettings>>,
+}
+
+/// `[server]`
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// Request-serving threads; `None` follows the CPU quota of the cgroup.
+    pub workers: Option<usize>,
+    /// How long requests in flight may take once draining has begun.
+    pub shutdown_grace: Duration,
+    /// How long to go on accepting after becoming unready.
+    pub drain_delay: Duration,
+}
+
+/// `[health]`: `/livez`, `/readyz`, `/metrics`, and nothing else.
+#[derive(Debug, Clone)]
+pub struct HealthSettings {
+    /// Where.
+    pub bind: SocketAddr,
+}
+
+/// `[admin]`: operations.
+#[derive(Debug, Clone)]
+pub struct AdminSettings {
+    /// A Unix socket that only its owner can open; `None` where it is switched off.
+    pub socket: Option<PathBuf>,
+    /// Also over TCP, with a bearer token.
+    pub tcp: Option<AdminTcp>,
+}
+
+/// Operations over TCP.
+#[derive(Debug, Clone)]
+pub struct AdminTcp {
+    /// Where.
+    pub bind: SocketAddr,
+    /// What callers must present.
+    pub token: Secret<String>,
+}
+
+/// `[log]`
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// One JSON object a line instead of text.
+    pub json: bool,
+    /// The least level that is written: `error`, `warn`, `info`, `debug`, `trace`, or a filter directive.
+    pub level: String,
+    /// Whether each request is logged (denials always are).
+    pub access: bool,
+}
+
+/// `[store]`
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// Which.
+    pub kind: StoreKind,
+    /// What every key begins with.
+    pub prefix: String,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// How many instances share it.
+    pub replicas: u32,
+}
+
+/// Where shared state is kept.
+#[derive(Debug, Clone)]
+pub enum StoreKind {
+    /// In this process, with a file that keeps it through a restart.
+    Memory {
+        /// Where, if at all.
+        file: Option<PathBuf>,
+    },
+    /// In Redis.
+    Redis(RedisSettings),
+}
+
+/// A standalone Redis.
+#[derive(Debug, Clone)]
+pub struct RedisSettings {
+    /// Where.
+    pub address: RedisAddress,
+    /// Database number.
+    pub database: i64,
+    /// ACL user.
+    pub username: Option<String>,
+    /// Password.
+    pub password: Option<Secret<String>>,
+}
+
+/// How to reach Redis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RedisAddress {
+    /// `redis://`
+    Tcp {
+        /// Name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// `rediss://`
+    Tls {
+        /// Name or address; the certificate must be for it.
+        host: String,
+        /// Port.
+        port: u16,
+        /// Certificates to trust instead of the system's.
+        ca: Option<PathBuf>,
+    },
+    /// `redis+unix://`
+    Unix(PathBuf),
+}

@@ -1,0 +1,79 @@
+//! `[upstream.NAME]`: what is behind.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A named service.
+#[derive(Debug, Clone)]
+pub struct UpstreamSettings {
+    /// Its name; for one that a route names by URL, that URL.
+    pub name: Arc<str>,
+    /// Its addresses; never empty.
+    pub endpoints: Vec<Endpoint>,
+    /// What it is told as `Host`.
+    pub host_header: HostHeader,
+    /// Timeouts.
+    pub timeouts: UpstreamTimeouts,
+    /// Idle connections kept per worker and endpoint.
+    pub max_idle: usize,
+    /// Connections at once per worker and endpoint.
+    pub max_connections: usize,
+    /// How `https` endpoints are verified.
+    pub tls: UpstreamTls,
+}
+
+/// One address of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// `https` rather than `http`.
+    pub https: bool,
+    /// Name or address, lower case, IPv6 without brackets.
+    pub host: Arc<str>,
+    /// Port.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// `host[:port]` as `Host` wants it: brackets around IPv6, no default port.
+    pub fn authority(&self) -> String {
+        let default = if self.https { 443 } else { 80 };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_string() };
+        if self.port == default { host } else { format!("{host}:{}", self.port) }
+    }
+}
+
+/// What the upstream is told as `Host`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostHeader {
+    /// What the client said.
+    Preserve,
+    /// The endpoint's own name.
+    Endpoint,
+}
+
+/// Timeouts towards an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpstreamTimeouts {
+    /// For a connection, TLS included.
+    pub connect: Duration,
+    /// From the request's end to the head of the answer.
+    pub response: Duration,
+    /// How long an unused connection is kept.
+    pub idle: Duration,
+}
+
+impl Default for UpstreamTimeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(2), response: Duration::from_secs(30), idle: Duration::from_secs(50) }
+    }
+}
+
+/// How `https` endpoints are verified.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UpstreamTls {
+    /// Certificates to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// The name to expect instead of the endpoint's host.
+    pub server_name: Option<Arc<str>>,
+}
