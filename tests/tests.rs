@@ -1,3 +1,18 @@
 //! The one integration binary; a test's path mirrors the stage, door or verb it tests.
 
+#![allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and the harness offers more than each test uses"
+)]
+
+mod harness;
 mod layers;

@@ -1,0 +1,114 @@
+//! The processes that are measured, and the ones that they need.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::work::Work;
+
+/// A proxy under test; ends when dropped.
+pub(crate) struct Contestant {
+    pub(crate) name: &'static str,
+    pub(crate) address: SocketAddr,
+    child: Child,
+}
+
+impl Contestant {
+    /// The process and its children.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        let mut pids = vec![self.child.id()];
+        let children =
+            std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.child.id())).unwrap_or_default();
+        pids.extend(children.split_ascii_whitespace().filter_map(|p| p.parse::<u32>().ok()));
+        pids
+    }
+}
+
+impl Drop for Contestant {
+    fn drop(&mut self) {
+        for pid in self.pids().into_iter().rev() {
+            let _ = Command::new("kill").arg(pid.to_string()).status();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts origin, store and contestants.
+pub(crate) fn start(folder: &Path, work: &Work) -> Vec<Contestant> {
+    let origin = work.origin;
+    let mut running = vec![nginx(
+        folder,
+        "origin",
+        1,
+        origin,
+        &format!(
+            "server {{ listen {origin} backlog=4096; location / {{ add_header X-Seen $http_x_auth_subject; default_type text/plain; return 200 '{}'; }} }}",
+            "x".repeat(1024)
+        ),
+    )];
+    let front = free_address();
+    running.push(nginx(folder, "nginx", 0, front, &format!(
+        "upstream origin {{ server {origin}; keepalive 64; }}
+         server {{ listen {front} backlog=4096; location / {{ proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header X-Auth-Subject ''; }} }}"
+    )));
+    running.push(portcullis(folder, work));
+    for contestant in &running {
+        wait_for(contestant.address);
+    }
+    running
+}
+
+fn nginx(folder: &Path, name: &'static str, core: usize, address: SocketAddr, http: &str) -> Contestant {
+    let folder = folder.join(name);
+    std::fs::create_dir_all(folder.join("logs")).expect("a folder");
+    let file = folder.join("nginx.conf");
+    let text = format!(
+        "daemon off; master_process off; worker_processes 1; pid {0}/nginx.pid; error_log {0}/error.log warn;
+         events {{ worker_connections 4096; }}
+         http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
+           client_body_temp_path {0}/c; proxy_temp_path {0}/p; fastcgi_temp_path {0}/f; uwsgi_temp_path {0}/u; scgi_temp_path {0}/s;
+           {http} }}",
+        folder.display()
+    );
+    std::fs::write(&file, text).expect("a configuration");
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let child = Command::new("taskset")
+        .env("PATH", path)
+        .args(["-c", &core.to_string(), "nginx", "-p"])
+        .arg(&folder)
+        .arg("-c")
+        .arg(&file)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("nginx starts");
+    Contestant { name, address, child }
+}
+
+fn portcullis(folder: &Path, work: &Work) -> Contestant {
+    let address = free_address();
+    let file = folder.join("portcullis.toml");
+    std::fs::write(&file, work.configuration(address)).expect("a configuration");
+    let child = Command::new("taskset")
+        .args(["-c", "0", env!("CARGO_BIN_EXE_portcullis"), "run", "--config"])
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stderr(std::fs::File::create(folder.join("portcullis.log")).expect("a log"))
+        .spawn()
+        .expect("portcullis starts");
+    Contestant { name: "portcullis", address, child }
+}
+
+/// An address that was free a moment ago.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port")
+}
+
+/// Waits until something accepts there.
+pub(crate) fn wait_for(address: SocketAddr) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(address).is_err() {
+        assert!(Instant::now() < deadline, "nothing listens on {address}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,4 @@
+//! Starts real servers and speaks to them byte for byte.
+
+pub mod http;
+pub mod upstream;
