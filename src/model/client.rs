@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use ipnet::{IpNet, Ipv4Net};
+
 use super::Timestamp;
 
 /// Who is connected, as far as the connection itself tells.
@@ -18,6 +20,27 @@ pub struct Client {
     pub https: bool,
     /// The verified client certificate, where one was presented.
     pub certificate: Option<Arc<ClientCertificate>>,
+}
+
+impl Client {
+    /// Whether its address is in one of these networks. An IPv4 address is the same in its IPv6-mapped form
+    /// (`::ffff:192.0.2.1`), on either side.
+    pub fn is_in(&self, networks: &[IpNet]) -> bool {
+        let address = self.address.to_canonical();
+        networks.iter().any(|network| canonical(network).contains(&address))
+    }
+}
+
+fn canonical(network: &IpNet) -> IpNet {
+    const MAPPED_PREFIX: u8 = 96;
+    match network {
+        IpNet::V6(v6) if v6.prefix_len() >= MAPPED_PREFIX => v6
+            .network()
+            .to_ipv4_mapped()
+            .and_then(|v4| Ipv4Net::new(v4, v6.prefix_len() - MAPPED_PREFIX).ok())
+            .map_or(*network, IpNet::V4),
+        _ => *network,
+    }
 }
 
 /// A client certificate whose chain rustls has verified against the listener's CA bundle.
@@ -37,4 +60,25 @@ pub struct ClientCertificate {
     pub subject: String,
     /// End of validity.
     pub not_after: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_in(address: &str, network: &str) -> bool {
+        let client =
+            Client { peer: None, address: address.parse().unwrap(), trusted: false, https: false, certificate: None };
+        client.is_in(&[network.parse().unwrap()])
+    }
+
+    #[test]
+    fn an_ipv4_address_is_the_same_in_its_mapped_form() {
+        assert!(is_in("192.0.2.7", "192.0.2.0/24"));
+        assert!(is_in("::ffff:192.0.2.7", "192.0.2.0/24"));
+        assert!(is_in("192.0.2.7", "::ffff:192.0.2.0/120"));
+        assert!(!is_in("::ffff:192.0.3.7", "192.0.2.0/24"));
+        assert!(!is_in("2001:db8::1", "192.0.2.0/24"));
+        assert!(is_in("2001:db8::1", "2001:db8::/32"));
+    }
 }

@@ -1,6 +1,7 @@
 //! Time as a parameter, so that tests can hold it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
@@ -41,6 +42,10 @@ impl Timestamp {
 pub trait Clock: Send + Sync + 'static {
     /// The wall clock now.
     fn now(&self) -> Timestamp;
+    /// Time that passes evenly, since some fixed moment: for rates, which a corrected wall clock must not upset.
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.now().0)
+    }
 }
 
 /// The operating system's wall clock.
@@ -52,5 +57,10 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn elapsed(&self) -> Duration {
+        static FIRST_ASKED: OnceLock<Instant> = OnceLock::new();
+        FIRST_ASKED.get_or_init(Instant::now).elapsed()
     }
 }

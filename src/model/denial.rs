@@ -20,12 +20,25 @@ pub struct Denial {
     pub wanted_scopes: Vec<Arc<str>>,
     /// The route that was chosen before the refusal.
     pub route: Option<Arc<str>>,
+    /// The limit that was used up, for `RateLimit` and `RateLimit-Policy`.
+    pub limit: Option<Box<UsedUp>>,
+}
+
+/// A limit that admits no more for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedUp {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// How many …
+    pub count: u32,
+    /// … in how long.
+    pub per: Duration,
 }
 
 impl Denial {
     /// A refusal that needs no further words.
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, detail: None, retry_after: None, wanted_scopes: Vec::new(), route: None }
+        Self { reason, detail: None, retry_after: None, wanted_scopes: Vec::new(), route: None, limit: None }
     }
 
     /// A refusal with a line for the log.

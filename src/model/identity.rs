@@ -11,6 +11,9 @@ use super::{CredentialKind, Timestamp};
 /// The issuer of identities that Portcullis itself keeps: its API keys and sessions.
 pub const LOCAL_ISSUER: &str = "portcullis";
 
+/// The issuer of identities that a client certificate proves by an `[[mtls]]` rule.
+pub const MTLS_ISSUER: &str = "mtls";
+
 /// Who it is: a subject alone names nobody, so it is always the pair.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Principal {
