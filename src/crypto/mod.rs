@@ -1,6 +1,7 @@
 //! Keys, tokens, digests and random identifiers.
 
 pub mod api_key;
+pub mod dev_certs;
 pub mod digest;
 pub mod issuers;
 pub mod jwt;
