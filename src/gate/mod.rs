@@ -3,6 +3,8 @@
 pub mod assertion;
 pub mod credential;
 pub mod csrf;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod headers;
 pub mod identity;
 pub mod limit;
