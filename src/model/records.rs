@@ -100,10 +100,11 @@ pub struct ApiKeyRecord {
     pub revoked_at: Option<Timestamp>,
 }
 
-mod hex_digest {
+/// A SHA-256 as 64 hexadecimal digits, for `#[serde(with = …)]`.
+pub(crate) mod hex_digest {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(digest: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(digest: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
         let mut text = String::with_capacity(64);
         for byte in digest {
             text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
@@ -112,7 +113,7 @@ mod hex_digest {
         to.serialize_str(&text)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
         let text = String::deserialize(from)?;
         let mut digest = [0; 32];
         if text.len() != 64 || !text.is_ascii() {
