@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 
 use crate::edge::{Connection, Handler};
 use crate::gate::Gate;
+use crate::model::settings::RouteSettings;
 use crate::upstream::Upstreams;
 
 /// The body of an answer.
@@ -18,15 +19,17 @@ pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 pub struct Proxy {}
 
 impl Proxy {
-    /// In front of these upstreams. `access_log`: whether permitted requests are logged.
+    /// In front of these upstreams. `routes`: all of them, for what their challenges say. `access_log`: whether
+    /// permitted requests are logged.
     pub fn new(
         gate: Gate,
         upstreams: Upstreams,
         shared: Arc<crate::gate::Shared>,
+        routes: &[Arc<RouteSettings>],
         access_log: bool,
         jwks: Bytes,
     ) -> Self {
-        let _ = (gate, upstreams, shared, access_log, jwks);
+        let _ = (gate, upstreams, shared, routes, access_log, jwks);
         todo!()
     }
 }

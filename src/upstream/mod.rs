@@ -1,15 +1,31 @@
 //! What is behind: endpoints, connections, forwarding.
 
+mod balance;
+mod connect;
+mod pool;
+mod request;
+mod response;
+mod tls;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Uri, Version};
 use http_body::Body;
-use hyper::body::Incoming;
 
+use self::balance::Upstream;
+use self::request::RequestBody;
 use crate::gate::Permit;
+use crate::gate::permit::Destination;
 use crate::model::Denial;
+use crate::model::denial::Reason;
 use crate::model::settings::UpstreamSettings;
+
+pub use self::response::ResponseBody;
+
+/// What went wrong with a body, of whichever side.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why an upstream cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -21,24 +37,48 @@ pub struct UpstreamError {
     pub problem: String,
 }
 
-/// All upstreams of one worker, each with its own connections.
-pub struct Upstreams {}
+/// All upstreams of one worker, each with its own connections. Used on one thread, within a `LocalSet`.
+pub struct Upstreams {
+    by_name: BTreeMap<Arc<str>, Upstream>,
+}
 
 impl Upstreams {
     /// Reads certificates; opens no connection yet.
     pub fn new(settings: &[Arc<UpstreamSettings>]) -> Result<Self, UpstreamError> {
-        let _ = settings;
-        todo!()
+        let by_name = settings
+            .iter()
+            .map(|settings| Ok((settings.name.clone(), Upstream::new(settings)?)))
+            .collect::<Result<_, UpstreamError>>()?;
+        Ok(Self { by_name })
     }
 
     /// Sends a permitted request to the upstream of its permit, with the method and target of its permit, and returns
-    /// the head of the answer; bodies stream both ways. Consumes the permit: one decision, one forward. Headers must be as the upstream may see them.
-    pub async fn forward<B>(&self, permit: Permit, request: Request<B>) -> Result<Response<Incoming>, Denial>
+    /// the head of the answer; bodies stream both ways. Consumes the permit: one decision, one forward. Headers must be
+    /// as the upstream may see them.
+    ///
+    /// The answer's head says nothing of how its body was framed on the upstream's connection. Dropping the future or
+    /// the answer's body closes that connection.
+    pub async fn forward<B>(&self, permit: Permit, request: Request<B>) -> Result<Response<ResponseBody>, Denial>
     where
         B: Body<Data = Bytes> + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<BodyError>,
     {
-        let _ = (permit, request);
-        todo!()
+        let Destination::Upstream(name) = permit.destination() else {
+            return Err(Denial::because(Reason::Internal, "the permit is not for an upstream"));
+        };
+        let Some(upstream) = self.by_name.get(name) else {
+            return Err(Denial::because(Reason::Internal, format!("upstream.{name} does not exist")));
+        };
+        let (mut head, body) = request.into_parts();
+        head.method = permit.method().clone();
+        head.uri = Uri::from(permit.target().clone());
+        // Whatever the client spoke: an HTTP/2 version would be written as an HTTP/1 one without its framing rules.
+        head.version = Version::HTTP_11;
+        request::frame(&mut head, &body)?;
+        let (body, progress) = RequestBody::new(body, Some(permit));
+        upstream.send(Request::from_parts(head, body), &progress).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! The answer on its way back: what its head must be, and what becomes of its connection.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, PROXY_AUTHENTICATE, TRANSFER_ENCODING, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode, Version, response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::BodyError;
+use super::pool::Lease;
+
+/// Reads what the head says of the connection and removes it: returns whether the connection may carry another request.
+pub(super) fn unframe(head: &mut response::Parts, upgrade_wanted: bool) -> Result<bool, &'static str> {
+    if head.status == StatusCode::SWITCHING_PROTOCOLS && !upgrade_wanted {
+        return Err("101 without a request to switch protocols");
+    }
+    let chunked = {
+        let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+        match (codings.next(), codings.next()) {
+            (None, _) => false,
+            (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
+            // Nothing else was offered (RFC 9112, section 6.1); the client would get a body in a coding it is not told of.
+            _ => return Err("a transfer coding other than `chunked`"),
+        }
+    };
+    head.headers.remove(TRANSFER_ENCODING);
+    if chunked || head.status == StatusCode::NO_CONTENT || head.status.is_informational() {
+        head.headers.remove(CONTENT_LENGTH);
+    } else {
+        single_length(&mut head.headers);
+    }
+    // After an answer in HTTP/1.0 hyper would speak it too, and cannot send a body of unknown length.
+    let persistent = head.version == Version::HTTP_11 && head.status != StatusCode::SWITCHING_PROTOCOLS;
+    head.version = Version::HTTP_11;
+    let bound = [WWW_AUTHENTICATE, PROXY_AUTHENTICATE].iter().any(|name| binds_connection(&head.headers, name));
+    Ok(persistent && !bound)
+}
+
+/// Whether credentials of these headers authenticate the connection instead of the request: the next request on it would
+/// be taken for the same user's (f60).
+pub(super) fn binds_connection(headers: &HeaderMap, name: &http::HeaderName) -> bool {
+    headers.get_all(name).iter().any(|value| {
+        // Schemes may stand anywhere in a list of challenges; a false alarm costs a connection, a miss an identity.
+        value.as_bytes().split(|b| matches!(b, b' ' | b',' | b'\t')).any(|word| {
+            [&b"ntlm"[..], b"negotiate", b"kerberos"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
+        })
+    })
+}
+
+/// One `Content-Length`, or none: hyper accepts `5, 5`, others may not. For answers without a body it does not look.
+fn single_length(headers: &mut HeaderMap) {
+    let mut values = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = values.next() else { return };
+    let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    if values.next().is_none() && digits(first.as_bytes()) {
+        return;
+    }
+    let first = first.as_bytes().split(|b| *b == b',').next().unwrap_or_default().trim_ascii().to_vec();
+    headers.remove(CONTENT_LENGTH);
+    if let Some(value) = digits(&first).then(|| HeaderValue::from_bytes(&first).ok()).flatten() {
+        headers.insert(CONTENT_LENGTH, value);
+    }
+}
+
+/// The body of an upstream's answer. Read to its end, it gives its connection back; dropped before, it closes it.
+pub struct ResponseBody {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    reusable: bool,
+}
+
+impl ResponseBody {
+    pub(super) fn new(incoming: Incoming, lease: Lease, reusable: bool) -> Self {
+        let mut body = Self { incoming, lease: Some(lease), reusable };
+        // A tunnel goes on after its answer's end, and counts as a connection for as long.
+        if reusable && body.incoming.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+
+    fn finish(&mut self) {
+        if self.reusable
+            && let Some(lease) = self.lease.take()
+        {
+            lease.give_back();
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+            None => {
+                self.finish();
+                Poll::Ready(None)
+            }
+            Some(Ok(frame)) => {
+                if self.incoming.is_end_stream() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                if let Some(lease) = self.lease.take() {
+                    tracing::warn!(upstream = %lease.pool(), %error, "an answer broke off");
+                }
+                Poll::Ready(Some(Err(error.into())))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl std::fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.incoming.fmt(f)
+    }
+}
