@@ -1,1 +1,18 @@
-//! The admin plane.
+//! The admin plane: health and metrics on a listener of their own, operations on a socket that only its owner can open.
+
+pub mod api;
+pub mod guard;
+pub mod health;
+pub mod operations;
+pub mod readiness;
+mod request;
+pub mod serve;
+pub mod socket;
+pub mod views;
+
+pub use api::Api;
+pub use guard::Guard;
+pub use health::Health;
+pub use operations::{NewKey, NewSession, OperationError, Operations};
+pub use readiness::{Phase, Readiness};
+pub use socket::AdminSocket;
