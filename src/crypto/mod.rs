@@ -1,13 +1,21 @@
 //! Keys, tokens, digests and random identifiers.
 
 pub mod api_key;
+mod base62;
+pub mod base64url;
+mod crc32;
 pub mod dev_certs;
 pub mod digest;
 pub mod issuers;
 pub mod jwt;
+mod key;
 pub mod session_secret;
+mod shown;
 pub mod signer;
+#[cfg(test)]
+mod testing;
 
 pub use issuers::{Issuers, KeyError};
-pub use jwt::VerifiedToken;
+pub use jwt::{Unverified, VerifiedToken};
+pub use key::set::KeySet;
 pub use signer::Signer;

@@ -1,8 +1,15 @@
 //! JSON Web Tokens (RFC 7519) in JWS compact serialization (RFC 7515).
 
+pub(crate) mod claims;
+pub(crate) mod compact;
+pub(crate) mod header;
+pub(crate) mod json;
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+
+pub use compact::{Unverified, inspect};
 
 use crate::model::Timestamp;
 use crate::model::settings::IssuerSettings;

@@ -1,0 +1,110 @@
+//! One issuer: its settings, the keys it has now, and how it comes by others.
+
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwapOption;
+
+use super::refresh::Fetching;
+use super::source::{Origin, Remote, Trust};
+use crate::crypto::key::set::{KeySet, Verdict};
+use crate::crypto::shown::Shown;
+use crate::model::denial::Reason;
+use crate::model::settings::{Algorithm, IssuerSettings};
+use crate::model::{Clock, Denial, Observer, Timestamp};
+
+pub(super) struct Issuer {
+    pub(super) settings: Arc<IssuerSettings>,
+    pub(super) keys: ArcSwapOption<Held>,
+    /// `None`: the keys came from a file or the configuration and stay.
+    pub(super) remote: Option<Remote>,
+    pub(super) fetching: Mutex<Fetching>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) observer: Arc<dyn Observer>,
+}
+
+/// Keys, and until when they may be used.
+pub(super) struct Held {
+    pub(super) set: KeySet,
+    pub(super) until: Timestamp,
+}
+
+impl Issuer {
+    pub(super) fn new(
+        settings: Arc<IssuerSettings>,
+        trust: &mut Trust,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, String> {
+        let (keys, remote) = match Origin::open(&settings, trust)? {
+            Origin::Local(set) => (Some(Arc::new(Held { set, until: Timestamp::NEVER })), None),
+            Origin::Remote(remote) => (None, Some(remote)),
+        };
+        let fetching = Mutex::default();
+        Ok(Self { settings, keys: ArcSwapOption::new(keys), remote, fetching, clock, observer })
+    }
+
+    pub(super) fn settings(&self) -> &Arc<IssuerSettings> {
+        &self.settings
+    }
+
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.settings.name
+    }
+
+    pub(super) fn is_remote(&self) -> bool {
+        self.remote.is_some()
+    }
+
+    pub(super) fn has_key(&self, thumbprint: &[u8; 32], now: Timestamp) -> bool {
+        self.keys.load().as_ref().is_some_and(|held| now < held.until && held.set.has(thumbprint))
+    }
+
+    /// The thumbprint of the key that made `signature`. Where no key fits, keys are fetched again (if they may be) and it
+    /// is tried once more.
+    pub(super) async fn prove(
+        self: &Arc<Self>,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+        now: Timestamp,
+    ) -> Result<[u8; 32], Denial> {
+        let judge = || {
+            let keys = self.keys.load();
+            let usable = keys.as_ref().filter(|held| now < held.until);
+            usable.map(|held| held.set.judge(kid, algorithm, message, signature))
+        };
+        let mut verdict = judge();
+        if matches!(verdict, None | Some(Verdict::Unknown)) {
+            self.fetch_on_demand().await;
+            // Also where nothing was fetched: somebody else's fetch may have ended since.
+            verdict = judge();
+        }
+        let (name, alg) = (self.name(), algorithm.name());
+        let kid = Shown(kid.unwrap_or("none"));
+        let denial = match verdict {
+            Some(Verdict::Verified(thumbprint)) => return Ok(thumbprint),
+            Some(Verdict::Refused) => Denial::because(
+                Reason::TokenSignature,
+                format!("signature: kid {kid}, {alg}, no key of issuer.{name} made it"),
+            ),
+            Some(Verdict::Misfit) => Denial::because(
+                Reason::TokenAlgorithm,
+                format!("alg: token has {alg}, key {kid} of issuer.{name} is for another"),
+            ),
+            Some(Verdict::Unknown) => Denial::because(
+                Reason::TokenKeyUnknown,
+                format!("kid: token has {kid} ({alg}), issuer.{name} has no such key"),
+            ),
+            None => {
+                Denial::because(Reason::KeysUnavailable, format!("keys: issuer.{name} has none that may be used now"))
+            }
+        };
+        match &self.remote {
+            Some(remote) if denial.reason == Reason::KeysUnavailable => {
+                Err(denial.retry_after(remote.jwks.min_interval))
+            }
+            _ => Err(denial),
+        }
+    }
+}
