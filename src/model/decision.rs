@@ -15,6 +15,11 @@ impl DecisionId {
         entropy.fill(&mut bytes);
         Self(bytes)
     }
+
+    /// From random bytes that were drawn earlier.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
 }
 
 impl fmt::Display for DecisionId {

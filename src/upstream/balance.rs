@@ -93,15 +93,13 @@ impl Upstream {
     }
 
     /// Round robin; endpoints that could not be reached a moment ago come last.
-    fn in_turn(&self) -> impl Iterator<Item = &Rc<Pool>> {
+    fn in_turn(&self) -> Vec<&Rc<Pool>> {
         let start = self.next.get();
         self.next.set(start.wrapping_add(1));
-        let turn = move || {
-            let (before, after) = self.pools.split_at(start.checked_rem(self.pools.len()).unwrap_or(0));
-            after.iter().chain(before)
-        };
-        let avoided: Vec<_> = turn().filter(|pool| pool.is_avoided()).collect();
-        turn().filter(|pool| !pool.is_avoided()).chain(avoided)
+        let (before, after) = self.pools.split_at(start.checked_rem(self.pools.len()).unwrap_or(0));
+        let mut turn: Vec<_> = after.iter().chain(before).collect();
+        turn.sort_by_key(|pool| pool.is_avoided());
+        turn
     }
 
     async fn exchange(

@@ -1,0 +1,203 @@
+//! Denials as clients see them: the table's row and nothing more.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+
+use super::Body;
+use super::request::REQUEST_ID;
+use crate::model::denial::{Challenge, Reason, Row};
+use crate::model::settings::{Accept, RouteSettings};
+use crate::model::{CredentialKind, DecisionId, Denial};
+
+const REALM: &str = "portcullis";
+
+/// What answering a refused request needs to know of it.
+pub(super) struct Asked<'a> {
+    pub(super) method: &'a Method,
+    pub(super) version: Version,
+    pub(super) id: DecisionId,
+    pub(super) request_id: &'a HeaderValue,
+    /// Its gRPC content type, for a gRPC client.
+    pub(super) grpc: Option<&'static str>,
+}
+
+/// Which kinds of challenge each route's 401 carries.
+pub(super) struct Challenges {
+    by_route: BTreeMap<Arc<str>, Schemes>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Schemes {
+    bearer: bool,
+    basic: bool,
+    cookie: bool,
+}
+
+impl Challenges {
+    pub(super) fn new(routes: &[Arc<RouteSettings>]) -> Self {
+        Self { by_route: routes.iter().map(|route| (route.name.clone(), Schemes::of(&route.accept))).collect() }
+    }
+
+    /// Turns a denial into its answer.
+    pub(super) fn render(&self, denial: &Denial, asked: &Asked<'_>) -> Response<Body> {
+        let row = denial.reason.row();
+        let mut response = match asked.grpc {
+            Some(content_type) => grpc(row, content_type),
+            None => problem(denial.reason, asked),
+        };
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(REQUEST_ID, asked.request_id.clone());
+        if let Some(after) = denial.retry_after {
+            // Rounded up: whoever comes back at that second must not be early. "0" would mean "at once".
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, seconds.max(1).into());
+        }
+        self.challenge(headers, row.challenge, denial);
+        if denial.reason == Reason::MethodRefused {
+            // RFC 9110, section 15.5.6 wants to know what would do.
+            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        }
+        // What could be read in two ways may leave bytes behind that are read as the next request (f58).
+        if row.status == 400 && asked.version < Version::HTTP_2 {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// `WWW-Authenticate` (RFC 9110, section 11.6.1): the schemes that the route takes; for Bearer with the error
+    /// (RFC 6750, section 3.1).
+    fn challenge(&self, headers: &mut HeaderMap, challenge: Challenge, denial: &Denial) {
+        let error = match challenge {
+            Challenge::None => return,
+            Challenge::Bare => None,
+            Challenge::InvalidRequest => Some("invalid_request"),
+            Challenge::InvalidToken => Some("invalid_token"),
+            Challenge::InsufficientScope => Some("insufficient_scope"),
+        };
+        let known = denial.route.as_ref().and_then(|route| self.by_route.get(route)).copied();
+        let schemes = known.unwrap_or(Schemes { bearer: true, ..Schemes::default() });
+        if schemes.bearer {
+            let mut bearer = format!("Bearer realm=\"{REALM}\"");
+            if let Some(error) = error {
+                // Writing to a String does not fail.
+                let _ = write!(bearer, ", error=\"{error}\"");
+            }
+            if challenge == Challenge::InsufficientScope {
+                let scopes: Vec<&str> = denial.wanted_scopes.iter().map(|s| &**s).filter(|s| is_scope(s)).collect();
+                if !scopes.is_empty() {
+                    let _ = write!(bearer, ", scope=\"{}\"", scopes.join(" "));
+                }
+            }
+            append(headers, &bearer);
+        }
+        if schemes.basic {
+            append(headers, &format!("Basic realm=\"{REALM}\", charset=\"UTF-8\""));
+        }
+        // There is no registered scheme for cookies, and a 401 must have a challenge: browsers ignore one that they do
+        // not know, where `Bearer` would be untrue and `Basic` would open a dialogue.
+        if schemes.cookie && !schemes.bearer && !schemes.basic {
+            append(headers, &format!("Cookie realm=\"{REALM}\""));
+        }
+    }
+}
+
+impl Schemes {
+    fn of(accept: &Accept) -> Self {
+        let mut schemes = Self::default();
+        if let Accept::OneOf { alternatives, .. } = accept {
+            for alternative in alternatives {
+                match alternative.kind {
+                    // An API key may always come as a bearer token.
+                    CredentialKind::Jwt | CredentialKind::Opaque | CredentialKind::ApiKey => schemes.bearer = true,
+                    CredentialKind::Basic => schemes.basic = true,
+                    CredentialKind::Session => schemes.cookie = true,
+                    CredentialKind::Mtls => {}
+                }
+            }
+        }
+        schemes
+    }
+}
+
+fn append(headers: &mut HeaderMap, challenge: &str) {
+    if let Ok(value) = HeaderValue::from_str(challenge) {
+        headers.append(WWW_AUTHENTICATE, value);
+    }
+}
+
+/// scope-token of RFC 6749, section 3.3.
+fn is_scope(scope: &str) -> bool {
+    !scope.is_empty() && scope.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
+}
+
+/// What a client may know of the reason: nothing that the title does not say. Reasons with one title have one code, so
+/// that neither which check a forged token failed nor which of our parts is gone can be told from outside.
+pub(super) fn public_code(reason: Reason) -> &'static str {
+    let row = reason.row();
+    match reason {
+        Reason::RevocationStale | Reason::StoreUnavailable | Reason::KeysUnavailable => "cannot_decide",
+        Reason::DeniedByRule | Reason::NotAllowed | Reason::IdentityNotEncodable => "not_allowed",
+        _ if row.challenge == Challenge::InvalidToken => "invalid_token",
+        _ => row.label,
+    }
+}
+
+/// RFC 9457. The type is a name, not an address: there is nothing to fetch.
+fn problem(reason: Reason, asked: &Asked<'_>) -> Response<Body> {
+    let row = reason.row();
+    let document = serde_json::json!({
+        "type": format!("urn:portcullis:{}", public_code(reason)),
+        "title": row.title,
+        "status": row.status,
+        "decision_id": asked.id.to_string(),
+    });
+    let text = Bytes::from(document.to_string());
+    let length = text.len();
+    let mut response = Response::new(if asked.method == Method::HEAD { Body::empty() } else { Body::full(text) });
+    *response.status_mut() = StatusCode::from_u16(row.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    response
+}
+
+/// Headers that are trailers at once ("Trailers-Only" of the gRPC protocol): its clients look at `grpc-status` alone.
+fn grpc(row: Row, content_type: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(HeaderName::from_static("grpc-status"), u16::from(row.grpc).into());
+    headers.insert(HeaderName::from_static("grpc-message"), grpc_message(row.title));
+    response
+}
+
+/// Percent-encoded as the gRPC protocol says: everything but printable ASCII, and `%`.
+fn grpc_message(title: &str) -> HeaderValue {
+    let mut message = String::with_capacity(title.len());
+    for byte in title.bytes() {
+        match byte {
+            b'%' | 0..=0x1F | 0x7F.. => {
+                let _ = write!(message, "%{byte:02X}");
+            }
+            _ => message.push(char::from(byte)),
+        }
+    }
+    HeaderValue::try_from(message).unwrap_or_else(|_| HeaderValue::from_static("denied"))
+}
+
+/// Whether a request is gRPC's, and of which content type its answer is.
+pub(super) fn grpc_content_type(headers: &HeaderMap) -> Option<&'static str> {
+    let text = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let base = essence.split('+').next().unwrap_or_default();
+    ["application/grpc", "application/grpc-web", "application/grpc-web-text"].into_iter().find(|known| *known == base)
+}
+
+#[cfg(test)]
+#[path = "denial_tests.rs"]
+mod tests;

@@ -1,0 +1,109 @@
+//! WebSockets over HTTP/1.1 (RFC 6455): the one upgrade that is passed on.
+
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+
+use crate::upstream::ResponseBody;
+
+const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
+
+/// Whether a request asks to become a WebSocket, in good form: GET over HTTP/1.1, no body, one `Upgrade` with that one
+/// protocol, and `Connection` says so. Whatever else asks to upgrade is served as if it had not (RFC 9110, section 7.8
+/// allows it): `h2c` above all would open a way around every later decision.
+pub(super) fn is_wanted<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && is_websocket(headers)
+        && names_upgrade(headers)
+        && !headers.contains_key(TRANSFER_ENCODING)
+        && headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0")
+}
+
+/// Asks the upstream, once the client's own hop-by-hop headers are gone; likewise answers the client.
+pub(super) fn ask(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, WEBSOCKET);
+}
+
+/// Whether an upstream switched protocols; `None` when it says so but to something else than was asked for.
+pub(super) fn is_granted<B>(response: &Response<B>) -> Option<bool> {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Some(false);
+    }
+    is_websocket(response.headers()).then_some(true)
+}
+
+/// Carries bytes both ways until both sides are done. Nothing that the client sent early has gone to the upstream
+/// before: its side opens once the 101 has been written (f59).
+pub(super) fn tunnel(client: OnUpgrade, upstream: OnUpgrade, connection: ResponseBody) {
+    tokio::task::spawn_local(async move {
+        if let (Ok(client), Ok(upstream)) = (client.await, upstream.await) {
+            // A side that breaks off is how most WebSockets end.
+            let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
+        }
+        // Held to here: a tunnel counts among the upstream's connections.
+        drop(connection);
+    });
+}
+
+fn is_websocket(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(UPGRADE).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.as_bytes().eq_ignore_ascii_case(b"websocket"),
+        _ => false,
+    }
+}
+
+fn names_upgrade(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+        .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f59_only_a_well_formed_websocket_is_an_upgrade() {
+        let good = || {
+            Request::get("/")
+                .header("connection", "keep-alive, Upgrade")
+                .header("upgrade", "WebSocket")
+                .body(())
+                .unwrap()
+        };
+        assert!(is_wanted(&good()));
+        let spoiled: [fn(&mut Request<()>); 9] = [
+            |r| *r.method_mut() = Method::POST,
+            |r| *r.version_mut() = Version::HTTP_10,
+            |r| *r.version_mut() = Version::HTTP_2,
+            |r| drop(r.headers_mut().remove(CONNECTION)),
+            |r| drop(r.headers_mut().remove(UPGRADE)),
+            |r| drop(r.headers_mut().insert(UPGRADE, HeaderValue::from_static("h2c"))),
+            |r| drop(r.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket, h2c"))),
+            |r| assert!(r.headers_mut().append(UPGRADE, HeaderValue::from_static("h2c"))),
+            |r| drop(r.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("5"))),
+        ];
+        for (number, spoil) in spoiled.iter().enumerate() {
+            let mut request = good();
+            spoil(&mut request);
+            assert!(!is_wanted(&request), "{number}");
+        }
+    }
+
+    #[test]
+    fn f59_switching_to_something_else_is_no_answer() {
+        let answer = |status: u16, upgrade: &str| {
+            is_granted(&Response::builder().status(status).header("upgrade", upgrade).body(()).unwrap())
+        };
+        assert_eq!(answer(101, "WebSocket"), Some(true));
+        assert_eq!(answer(101, "h2c"), None);
+        assert_eq!(answer(426, "websocket"), Some(false));
+    }
+}
