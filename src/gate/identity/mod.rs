@@ -1,44 +1,47 @@
 //! Stage 4: verify, from the cache, from keys, or from the store.
 
-use std::sync::Arc;
+mod api_key;
+mod cache;
+mod certificate;
+mod changes;
+mod flight;
+mod jwt;
+mod pattern;
+mod recheck;
+mod session;
+mod touch;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use cache::Cache;
+
+use self::cache::{Entry, Key};
+use self::certificate::CertificateRules;
+use self::flight::verified_once;
+use self::recheck::{Objection, recheck};
 use super::Shared;
 use super::credential::Presented;
+use crate::crypto::digest::sha256_fields;
+use crate::model::denial::Reason;
 use crate::model::settings::Settings;
 use crate::model::{Client, Denial, Timestamp, Verified};
-use crate::store::Store;
-
-/// Verified credentials, by the digest of what was presented. Holds facts about credentials, never decisions.
-pub struct Cache {}
-
-impl Cache {
-    /// Of at most `capacity` credentials.
-    pub fn new(capacity: u64) -> Self {
-        let _ = capacity;
-        todo!()
-    }
-    /// How many there are, about.
-    pub fn len(&self) -> u64 {
-        todo!()
-    }
-    /// Whether there are none, about.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-    /// Forgets all.
-    pub fn clear(&self) {
-        todo!()
-    }
-}
+use crate::store::{Store, StoreError};
 
 /// Turns what was presented into what it proves.
-pub struct Identities {}
+pub struct Identities {
+    shared: Arc<Shared>,
+    store: Store,
+    certificates: CertificateRules,
+    /// Part of every key, so that what other verifiers have found does not count here.
+    verifiers: [u8; 8],
+}
 
 impl Identities {
     /// With the verifiers that the settings name.
     pub fn new(settings: &Settings, shared: Arc<Shared>, store: Store) -> Self {
-        let _ = (settings, shared, store);
-        todo!()
+        let verifiers = shared.cache.verifiers().to_be_bytes();
+        Self { shared, store, certificates: CertificateRules::new(&settings.mtls), verifiers }
     }
 
     /// Verifies what was presented; cached or not, time, key, networks and certificate binding are checked each time.
@@ -49,7 +52,107 @@ impl Identities {
         client: &Client,
         now: Timestamp,
     ) -> Result<Arc<Verified>, Denial> {
-        let _ = (presented, client, now);
-        todo!()
+        let key = self.key(presented);
+        if let Some(entry) = self.shared.cache.find(&key, now) {
+            match self.recheck(&entry, client, now) {
+                Ok(()) => {
+                    self.shared.metrics.credential(presented.kind(), true);
+                    return Ok(self.used(presented, key, &entry, now));
+                }
+                Err(Objection::KeyGone) => self.shared.cache.remove(&key),
+                Err(Objection::Denied(denial)) => return Err(denial),
+            }
+        }
+        self.shared.metrics.credential(presented.kind(), false);
+        let entry = self.verify(presented, key, now).await?;
+        match self.recheck(&entry, client, now) {
+            Ok(()) => Ok(self.used(presented, key, &entry, now)),
+            Err(Objection::KeyGone) => {
+                Err(Denial::because(Reason::TokenKeyUnknown, "the key left the issuer's set while it was used"))
+            }
+            Err(Objection::Denied(denial)) => Err(denial),
+        }
+    }
+
+    fn key(&self, presented: Presented<'_>) -> Key {
+        let bytes = match presented {
+            Presented::Jwt(text) | Presented::ApiKey(text) | Presented::Session(text) => text.as_bytes(),
+            Presented::Certificate(certificate) => &certificate.fingerprint,
+        };
+        sha256_fields(&[presented.kind().name().as_bytes(), &self.verifiers, bytes])
+    }
+
+    async fn verify(&self, presented: Presented<'_>, key: Key, now: Timestamp) -> Result<Arc<Entry>, Denial> {
+        let cache = &self.shared.cache;
+        if let Some(reason) = cache.find_unknown(&key, now) {
+            return Err(Denial::because(reason, "not known a moment ago"));
+        }
+        match presented {
+            Presented::Jwt(token) => {
+                let verify = || {
+                    let (issuers, token) = (Arc::clone(&self.shared.issuers), token.to_owned());
+                    async move { Ok((jwt::identity(issuers.verify(&token, now).await?)?, None)) }
+                };
+                verified_once(cache, key, now, verify).await
+            }
+            Presented::ApiKey(text) => {
+                verified_once(cache, key, now, || api_key::verify(self.store.clone(), text.to_owned(), now)).await
+            }
+            Presented::Session(cookie) => {
+                verified_once(cache, key, now, || session::verify(self.store.clone(), cookie.to_owned(), now)).await
+            }
+            Presented::Certificate(certificate) => {
+                let generation = cache.generation();
+                let verified = self.certificates.identity(certificate)?;
+                let entry = Arc::new(Entry::new(verified, None, generation, now));
+                cache.insert(key, Arc::clone(&entry));
+                Ok(entry)
+            }
+        }
+    }
+
+    fn recheck(&self, entry: &Entry, client: &Client, now: Timestamp) -> Result<(), Objection> {
+        let has_key = |issuer: &str, thumbprint: &[u8; 32]| self.shared.issuers.has_key(issuer, thumbprint, now);
+        recheck(&entry.verified, client, has_key, now)
+    }
+
+    /// Has the use noted where that is due, without waiting for it.
+    fn used(&self, presented: Presented<'_>, key: Key, entry: &Entry, now: Timestamp) -> Arc<Verified> {
+        if entry.touch.as_ref().is_some_and(|touch| touch.is_due(now)) {
+            let store = self.store.clone();
+            match presented {
+                Presented::Session(cookie) => {
+                    let (cache, cookie) = (self.shared.cache.clone(), cookie.to_owned());
+                    tokio::spawn(async move {
+                        if !session::touch(store, cookie, now).await {
+                            cache.remove(&key);
+                        }
+                    });
+                }
+                Presented::ApiKey(_) => {
+                    let id = Arc::clone(&entry.verified.credential_id);
+                    // That a use could not be noted is in the store's metrics; it must not fail the request.
+                    tokio::spawn(async move { store.api_keys.touch(&id, now).await.ok() });
+                }
+                Presented::Jwt(_) | Presented::Certificate(_) => {}
+            }
+        }
+        Arc::clone(&entry.verified)
     }
 }
+
+/// The store did not say; that is never cached.
+fn unavailable(error: StoreError) -> Denial {
+    const RETRY_AFTER: Duration = Duration::from_secs(1);
+    Denial::because(Reason::StoreUnavailable, error.to_string()).retry_after(RETRY_AFTER)
+}
+
+/// Sorted and without duplicates, as [`Verified`] has its lists.
+fn sorted(mut list: Vec<Arc<str>>) -> Vec<Arc<str>> {
+    list.sort_unstable();
+    list.dedup();
+    list
+}
+
+#[cfg(test)]
+mod tests;
