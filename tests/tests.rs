@@ -16,3 +16,4 @@
 
 mod harness;
 mod layers;
+mod store;

@@ -1,4 +1,5 @@
 //! Starts real servers and speaks to them byte for byte.
 
 pub mod http;
+pub mod redis;
 pub mod upstream;
