@@ -117,3 +117,55 @@ fn pem(label: &str, der: &[u8]) -> String {
     text.push_str(&format!("-----END {label}-----\n"));
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::testing::TestKey;
+    use crate::crypto::testing::{P384, RSA, pem_text};
+
+    #[test]
+    fn a_key_survives_its_pem() {
+        let signer = Signer::generate().unwrap();
+        let pem = signer.to_pem();
+        assert!(pem.expose().starts_with("-----BEGIN PRIVATE KEY-----\n"));
+        assert!(pem.expose().lines().all(|line| line.len() <= 64));
+        let again = Signer::from_pem(pem.expose()).unwrap();
+        assert_eq!((again.key_id(), again.jwks()), (signer.key_id(), signer.jwks()));
+        assert_ne!(Signer::generate().unwrap().key_id(), signer.key_id());
+    }
+
+    #[test]
+    fn sec1_is_read_as_well() {
+        use aws_lc_rs::encoding::EcPrivateKeyRfc5915Der;
+        let signer = Signer::generate().unwrap();
+        let sec1: EcPrivateKeyRfc5915Der<'_> = signer.pair.private_key().as_der().unwrap();
+        let again = Signer::from_pem(&pem_text("EC PRIVATE KEY", sec1.as_ref())).unwrap();
+        assert_eq!(again.key_id(), signer.key_id());
+    }
+
+    #[test]
+    fn the_public_half_holds_nothing_private() {
+        let signer = Signer::generate().unwrap();
+        let jwks = signer.jwks();
+        let jwk = jwks["keys"][0].as_object().unwrap();
+        let mut names: Vec<_> = jwk.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["alg", "crv", "kid", "kty", "use", "x", "y"]);
+        assert!(signer.public_pem().starts_with("-----BEGIN PUBLIC KEY-----\n"));
+    }
+
+    #[test]
+    fn other_keys_are_refused_without_being_shown() {
+        let (TestKey::Ec(p384), TestKey::Rsa(rsa)) = (&*P384, &*RSA) else { unreachable!() };
+        let p384 = pem_text("PRIVATE KEY", p384.to_pkcs8v1().unwrap().as_ref());
+        let rsa: aws_lc_rs::encoding::Pkcs8V1Der<'_> = rsa.as_der().unwrap();
+        let rsa = pem_text("PRIVATE KEY", rsa.as_ref());
+        let public = Signer::generate().unwrap().public_pem().to_owned();
+        let garbage = pem_text("PRIVATE KEY", b"MIGHAgEAMBMG");
+        for pem in [p384, rsa, public, garbage, String::new(), "MIGHAgEAMBMG".to_owned()] {
+            let problem = Signer::from_pem(&pem).map(|_| ()).unwrap_err().to_string();
+            assert!(!problem.contains("MI"), "{problem}");
+        }
+    }
+}

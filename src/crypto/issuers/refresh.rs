@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::issuer::{Held, Issuer};
 use super::source::Remote;
-use crate::model::{Entropy, SystemEntropy, Timestamp};
+use crate::model::{Entropy, SystemEntropy};
 
 /// How a fetch ended; the problem where it failed.
 pub(super) type Outcome = Result<(), String>;
@@ -19,7 +19,8 @@ pub(super) type Outcome = Result<(), String>;
 pub(super) struct Fetching {
     /// The last one; it holds `None` as long as it runs.
     last: Option<watch::Receiver<Option<Outcome>>>,
-    started: Option<Timestamp>,
+    /// When the last one began, on the clock that nobody corrects.
+    started: Option<Duration>,
     /// Where the background loop runs, so that handshakes do not hold up a core that serves requests.
     home: Option<Handle>,
 }
@@ -28,11 +29,9 @@ impl Issuer {
     /// Fetches keys for a token that none fits, unless it is too early for that.
     pub(super) async fn fetch_on_demand(self: &Arc<Self>) {
         let Some(remote) = &self.remote else { return };
-        let now = self.clock.now();
-        let fetch = self.share(|fetching| {
-            // A clock that was set back is no reason to wait until it has caught up.
-            fetching.started.is_none_or(|at| now < at || now.since(at) >= remote.jwks.min_interval)
-        });
+        let now = self.clock.elapsed();
+        let is_due = |at| now.saturating_sub(at) >= remote.jwks.min_interval;
+        let fetch = self.share(|fetching| fetching.started.is_none_or(is_due));
         if let Some(fetch) = fetch {
             // A failure has been logged; the caller looks at what keys there are.
             let _ = wait(fetch, remote).await;
@@ -84,7 +83,7 @@ impl Issuer {
         let runtime = fetching.home.clone().or_else(|| Handle::try_current().ok())?;
         let (sender, receiver) = watch::channel(None);
         fetching.last = Some(receiver.clone());
-        fetching.started = Some(self.clock.now());
+        fetching.started = Some(self.clock.elapsed());
         drop(fetching);
         let issuer = Arc::clone(self);
         // On its own, so that a client that leaves does not take it along.
