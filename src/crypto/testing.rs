@@ -18,10 +18,15 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
+use super::dev_certs::DevCertificate;
 use super::key::pem;
 use super::{Issuers, KeyError, base64url};
 use crate::model::settings::{Algorithm, ClaimPointers, IssuerSettings, JwksSettings, KeySource};
@@ -247,8 +252,25 @@ pub(crate) struct KeyServer {
 impl KeyServer {
     /// Serves `answer` at `/keys`.
     pub(crate) async fn start(answer: Answer) -> Self {
+        Self::serve(answer, None).await
+    }
+
+    /// Likewise, over TLS with this certificate.
+    pub(crate) async fn start_tls(answer: Answer, certificate: &DevCertificate) -> Self {
+        let chain = CertificateDer::pem_slice_iter(certificate.chain_pem.as_bytes()).map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.expose().as_bytes()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key);
+        Self::serve(answer, Some(TlsAcceptor::from(Arc::new(config.unwrap())))).await
+    }
+
+    async fn serve(answer: Answer, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let origin = format!("{scheme}://{}", listener.local_addr().unwrap());
         let answers = Arc::new(Mutex::new(HashMap::from([("/keys".to_owned(), answer)])));
         let (count, requests) = watch::channel(0);
         let count = Arc::new(count);
@@ -261,9 +283,17 @@ impl KeyServer {
                     count.send_modify(|count| *count += 1);
                     async move { Ok::<_, Infallible>(respond(answer.unwrap_or(Answer::Status(404))).await) }
                 });
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-                );
+                let tls = tls.clone();
+                tokio::spawn(async move {
+                    let http = hyper::server::conn::http1::Builder::new();
+                    match tls {
+                        None => drop(http.serve_connection(TokioIo::new(stream), service).await),
+                        Some(tls) => {
+                            let Ok(stream) = tls.accept(stream).await else { return };
+                            drop(http.serve_connection(TokioIo::new(stream), service).await);
+                        }
+                    }
+                });
             }
         });
         Self { origin, answers, requests }

@@ -5,9 +5,11 @@ use std::net::TcpListener;
 use serde_json::{Value, json};
 
 use super::refusal;
+use crate::crypto::dev_certs::DevCertificates;
 use crate::crypto::testing::*;
 use crate::model::denial::Reason;
 use crate::model::settings::{Algorithm, JwksSettings, KeySource};
+use crate::model::{Clock, SystemClock};
 
 /// A port that nobody has any business to connect to.
 struct Canary(TcpListener);
@@ -104,5 +106,58 @@ fn f33_urls_that_keys_may_not_come_from_are_refused_at_the_start() {
     for url in ["http://id.example.com/keys", "https://169.254.169.254/", "ftp://localhost/", "keys.json", ""] {
         let source = KeySource::JwksUrl { url: url.to_owned(), jwks: JwksSettings::default() };
         assert!(open(settings(source, &[Algorithm::ES256])).is_err(), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn over_tls_only_a_server_that_the_ca_vouches_for_is_believed() {
+    let now = SystemClock.now();
+    let (mut ca, other) = (DevCertificates::new(now).unwrap(), DevCertificates::new(now).unwrap());
+    let right = ca.server(&["127.0.0.1"]).unwrap();
+    let wrong_name = ca.server(&["id.example.com"]).unwrap();
+    let file = TestFile::new(ca.ca_pem());
+    let other_file = TestFile::new(other.ca_pem());
+    let cases = [
+        (&right, Some(&file), true),
+        (&wrong_name, Some(&file), false),
+        (&right, Some(&other_file), false),
+        (&right, None, false),
+    ];
+    for (certificate, ca, good) in cases {
+        let server = KeyServer::start_tls(Answer::Json(jwks(&[P256.jwk("k1")])), certificate).await;
+        let jwks = JwksSettings { ca: ca.map(TestFile::path), ..JwksSettings::default() };
+        let source = KeySource::JwksUrl { url: format!("{}/keys", server.origin), jwks };
+        let problems = open(settings(source, &[Algorithm::ES256])).unwrap().refresh().await;
+        assert_eq!(problems.is_empty(), good, "{problems:?}");
+        assert!(problems.iter().all(|p| p.problem.contains("TLS: invalid peer certificate")), "{problems:?}");
+        assert_eq!(server.requests(), u64::from(good));
+    }
+}
+
+#[tokio::test]
+async fn discovery_never_leads_from_https_to_http() {
+    let mut ca = DevCertificates::new(SystemClock.now()).unwrap();
+    let certificate = ca.server(&["127.0.0.1"]).unwrap();
+    let file = TestFile::new(ca.ca_pem());
+    let server = KeyServer::start_tls(Answer::Status(404), &certificate).await;
+    let canary = Canary::new();
+    let document = json!({"issuer": server.origin, "jwks_uri": canary.url()}).to_string();
+    server.answer("/.well-known/openid-configuration", Answer::Json(document));
+    let jwks = JwksSettings { ca: Some(file.path()), ..JwksSettings::default() };
+    let mut settings = settings(KeySource::Discovery(jwks), &[Algorithm::ES256]);
+    settings.issuer = server.origin.as_str().into();
+    let problems = open(settings).unwrap().refresh().await;
+    assert!(problems[0].problem.contains("from https to"), "{problems:?}");
+    canary.assert_untouched();
+}
+
+#[test]
+fn a_ca_file_that_holds_no_certificate_is_refused_at_the_start() {
+    for content in ["", "no PEM", &P256.public_pem()] {
+        let file = TestFile::new(content);
+        let jwks = JwksSettings { ca: Some(file.path()), ..JwksSettings::default() };
+        let source = KeySource::JwksUrl { url: "https://id.example.com/keys".to_owned(), jwks };
+        let problem = open(settings(source, &[Algorithm::ES256])).map(|_| ()).unwrap_err().problem;
+        assert!(problem.contains("ca `"), "{problem}");
     }
 }
