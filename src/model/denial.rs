@@ -176,6 +176,8 @@ reasons! {
     InvalidHost: 400, INVALID_ARGUMENT, None, Info, "invalid_host", "The Host is missing, repeated or malformed";
     /// Message framing that two parsers could read differently.
     AmbiguousFraming: 400, INVALID_ARGUMENT, None, Warn, "ambiguous_framing", "The message framing is ambiguous";
+    /// A request head with more fields or bytes than the listener takes (RFC 6585, section 5).
+    HeadTooLarge: 431, RESOURCE_EXHAUSTED, None, Info, "head_too_large", "The request head is too large";
     /// A method that is never forwarded (`CONNECT`, `TRACE`).
     MethodRefused: 405, INVALID_ARGUMENT, None, Info, "method_refused", "This method is not served";
 

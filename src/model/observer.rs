@@ -12,6 +12,14 @@ pub trait Observer: Send + Sync + 'static {
     fn jwks_refresh(&self, issuer: &str, ok: bool) {
         let _ = (issuer, ok);
     }
+    /// A client connection was opened (+1) or closed (−1).
+    fn connection(&self, change: i64) {
+        let _ = change;
+    }
+    /// A client connection was closed before its first request, for this reason (a metric's label).
+    fn connection_refused(&self, reason: &'static str) {
+        let _ = reason;
+    }
 }
 
 /// Tells nobody.

@@ -88,6 +88,10 @@ impl Metrics {
 }
 
 impl Observer for Metrics {
+    fn connection(&self, change: i64) {
+        Metrics::connection(self, change);
+    }
+
     fn store_call(&self, operation: &'static str, took: Duration, ok: bool) {
         if let Some(call) = self.counts.store_call(operation) {
             let count = if ok { &call.succeeded } else { &call.failed };

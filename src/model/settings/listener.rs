@@ -129,7 +129,7 @@ pub struct ClientAuth {
 pub struct HttpLimits {
     /// For the TLS handshake.
     pub handshake_timeout: Duration,
-    /// For a whole request head; between requests, the idle limit of HTTP/1.1.
+    /// For a whole request head, from its first byte; on a new connection, from its beginning.
     pub header_timeout: Duration,
     /// After which a connection without requests is closed.
     pub idle_timeout: Duration,

@@ -1,0 +1,74 @@
+//! What an HTTP/2 request may not leave open, because it may be passed on as HTTP/1.
+
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{Method, Request};
+
+use crate::model::denial::Reason;
+
+/// Why an HTTP/2 request is refused, if it is. (Its frames leave no doubt about its length, but a `Content-Length` that
+/// disagrees with itself would in the next hop's framing; RFC 9113, section 8.1.1.)
+pub(super) fn http2_refusal<B>(request: &Request<B>, max_headers: usize) -> Option<Reason> {
+    let headers = request.headers();
+    if headers.len() > max_headers {
+        return Some(Reason::HeadTooLarge);
+    }
+    if request.method() == Method::CONNECT {
+        return Some(Reason::MethodRefused);
+    }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    if let Some(length) = lengths.next()
+        && (lengths.next().is_some()
+            || length.is_empty()
+            || length.len() > 18
+            || !length.as_bytes().iter().all(u8::is_ascii_digit))
+    {
+        return Some(Reason::AmbiguousFraming);
+    }
+    let mut hosts = headers.get_all(HOST).iter();
+    match (request.uri().authority(), hosts.next(), hosts.next()) {
+        (_, _, Some(_)) | (None, None, _) => Some(Reason::InvalidHost),
+        (Some(authority), Some(host), _) if !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) => {
+            Some(Reason::InvalidHost)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(uri: &str, lines: &[(&str, &str)]) -> Option<Reason> {
+        let mut request = Request::builder().uri(uri);
+        for (name, value) in lines {
+            request = request.header(*name, *value);
+        }
+        http2_refusal(&request.body(()).unwrap(), 5)
+    }
+
+    #[test]
+    fn f58_a_length_that_could_be_read_in_two_ways_is_refused() {
+        assert_eq!(refusal("https://a/", &[("content-length", "5")]), None);
+        for bad in ["", "+5", "5,5", "5 ", "-1", "0x5", "99999999999999999999"] {
+            assert_eq!(refusal("https://a/", &[("content-length", bad)]), Some(Reason::AmbiguousFraming), "{bad}");
+        }
+        let twice = [("content-length", "5"), ("content-length", "5")];
+        assert_eq!(refusal("https://a/", &twice), Some(Reason::AmbiguousFraming));
+    }
+
+    #[test]
+    fn authority_and_host_agree() {
+        assert_eq!(refusal("https://a.example/", &[("host", "A.example")]), None);
+        assert_eq!(refusal("/", &[("host", "a.example")]), None);
+        assert_eq!(refusal("/", &[]), Some(Reason::InvalidHost));
+        assert_eq!(refusal("https://a.example/", &[("host", "b.example")]), Some(Reason::InvalidHost));
+        assert_eq!(refusal("/", &[("host", "a"), ("host", "a")]), Some(Reason::InvalidHost));
+    }
+
+    #[test]
+    fn f57_fields_are_counted_cookie_crumbs_too() {
+        let crumbs = |n| vec![("cookie", "a=b"); n];
+        assert_eq!(refusal("https://a/", &crumbs(5)), None);
+        assert_eq!(refusal("https://a/", &crumbs(6)), Some(Reason::HeadTooLarge));
+    }
+}

@@ -1,0 +1,221 @@
+//! Speaking HTTP on one connection: which version, with which limits, until when.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::future::poll_fn;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::Instant;
+
+use super::ambiguity::http2_refusal;
+use super::drain::{Counted, Entry, Roster};
+use super::framing::FramingLimits;
+use super::framing::guard::Guarded;
+use super::progress::{Progress, Tracked, Wait};
+use super::socket::Transport;
+use super::{Connection, Handler, Refused};
+use crate::model::settings::HttpLimits;
+
+/// What an HTTP/2 client says first (RFC 9113, section 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Header fields for which hyper needs no allocation; its own default.
+const HYPER_MAX_HEADERS: usize = 100;
+
+/// hyper's read buffer grows up to this while a body streams.
+const READ_BUFFER: usize = 128 * 1024;
+
+/// What one HTTP/2 connection and one of its streams may send before it is read (RFC 9113, section 5.2).
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const STREAM_WINDOW: u32 = 256 * 1024;
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// How often an HTTP/2 client is asked for a sign of life, and how long it has to give it.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Streams that a client may have reset, and that we may have reset for its errors, before the connection is closed
+/// (CVE-2023-44487).
+const RESET_BY_CLIENT: usize = 20;
+const RESET_FOR_ERRORS: usize = 256;
+
+/// The version that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// Finds out what a client on a clear connection speaks, from the first bytes where it differs; what was read.
+pub(super) async fn sniff<T: AsyncRead + Unpin>(io: &mut T) -> io::Result<(Protocol, BytesMut)> {
+    let mut read = BytesMut::new();
+    loop {
+        if !PREFACE.starts_with(read.get(..read.len().min(PREFACE.len())).unwrap_or_default()) {
+            return Ok((Protocol::Http1, read));
+        }
+        if read.len() >= PREFACE.len() {
+            return Ok((Protocol::Http2, read));
+        }
+        if io.read_buf(&mut read).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve<H: Handler>(
+    protocol: Protocol,
+    io: Transport,
+    read: BytesMut,
+    connection: Arc<Connection>,
+    handler: Rc<H>,
+    roster: &Rc<Roster>,
+    counted: Counted,
+) {
+    let settings = Arc::clone(&connection.listener);
+    let limits = &settings.limits;
+    let progress = Progress::new(protocol == Protocol::Http1);
+    let service = {
+        let progress = Arc::clone(&progress);
+        let max_headers = limits.max_headers;
+        service_fn(move |request| {
+            answer(Rc::clone(&handler), Arc::clone(&connection), Arc::clone(&progress), max_headers, request)
+        })
+    };
+    match protocol {
+        Protocol::Http1 => {
+            let framing = FramingLimits { max_head_bytes: limits.max_header_bytes, max_fields: limits.max_headers };
+            let io = Guarded::http1(io, read, framing, Arc::clone(&progress), counted);
+            let mut builder = hyper::server::conn::http1::Builder::new();
+            // The guard refuses first; hyper's own limit stands a little higher. Its header timer counts idle time too
+            // and costs a timer for each request: `drive` does both for less.
+            builder
+                .header_read_timeout(None)
+                .max_header_size(limits.max_header_bytes.saturating_add(1024))
+                .max_buf_size(READ_BUFFER.max(limits.max_header_bytes.saturating_add(1024)));
+            if limits.max_headers > HYPER_MAX_HEADERS {
+                builder.max_headers(limits.max_headers);
+            }
+            let http = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
+            drive(http, |http| http.graceful_shutdown(), &progress, limits, roster).await;
+        }
+        Protocol::Http2 => {
+            let io = Guarded::opaque(io, read, Arc::clone(&progress), counted);
+            let http = hyper::server::conn::http2::Builder::new(LocalExecutor)
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(limits.max_streams)
+                .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
+                .max_pending_accept_reset_streams(RESET_BY_CLIENT)
+                .max_local_error_reset_streams(RESET_FOR_ERRORS)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                .initial_stream_window_size(STREAM_WINDOW)
+                .max_send_buf_size(SEND_BUFFER)
+                .keep_alive_interval(PING_INTERVAL)
+                .keep_alive_timeout(PING_TIMEOUT)
+                .serve_connection(TokioIo::new(io), service);
+            drive(http, |http| http.graceful_shutdown(), &progress, limits, roster).await;
+        }
+    }
+}
+
+/// Answers one request.
+async fn answer<H: Handler>(
+    handler: Rc<H>,
+    connection: Arc<Connection>,
+    progress: Arc<Progress>,
+    max_headers: usize,
+    mut request: Request<Incoming>,
+) -> Result<Response<Tracked<H::Body>>, Infallible> {
+    let (active, refused) = progress.begin();
+    let refused = match refused {
+        None if request.version() == http::Version::HTTP_2 => http2_refusal(&request, max_headers),
+        known => known,
+    };
+    if let Some(reason) = refused {
+        request.extensions_mut().insert(Refused(reason));
+    }
+    let response = handler.handle(request, connection).await;
+    progress.answer(response.status() == StatusCode::SWITCHING_PROTOCOLS);
+    Ok(response.map(|body| Tracked::new(body, active)))
+}
+
+/// Polls a connection to its end, which also comes when it waits too long for the client or when the worker drains.
+async fn drive<C: Future<Output = hyper::Result<()>>>(
+    http: C,
+    finish: impl Fn(Pin<&mut C>),
+    progress: &Progress,
+    limits: &HttpLimits,
+    roster: &Rc<Roster>,
+) {
+    let mut http = pin!(http);
+    let mut entry: Option<Entry> = None;
+    let mut finishing = false;
+    let mut armed = Instant::now() + limits.header_timeout;
+    let mut alarm = pin!(tokio::time::sleep_until(armed));
+    poll_fn(|cx: &mut Context<'_>| {
+        let entry = entry.get_or_insert_with(|| roster.enter(cx.waker()));
+        loop {
+            if let Poll::Ready(ended) = http.as_mut().poll(cx) {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection ended");
+                }
+                return Poll::Ready(());
+            }
+            // After the poll: a request that has arrived is answered before the connection is asked to end.
+            if finishing || !entry.draining() {
+                break;
+            }
+            finishing = true;
+            finish(http.as_mut());
+        }
+        // A deadline that moves away is left for the alarm to find out, so that most requests touch no timer.
+        if let Some(due) = progress.deadline(limits)
+            && due.at < armed
+        {
+            armed = due.at;
+            alarm.as_mut().reset(armed);
+        }
+        while alarm.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            armed = match progress.deadline(limits) {
+                Some(due) if due.at > now => due.at,
+                // Told to finish when it was idle, and has not.
+                Some(_) if finishing => return Poll::Ready(()),
+                Some(due) if due.kind == Wait::Head => {
+                    tracing::debug!("connection closed: no request head within header_timeout");
+                    return Poll::Ready(());
+                }
+                Some(_) => {
+                    finishing = true;
+                    finish(http.as_mut());
+                    cx.waker().wake_by_ref();
+                    now + limits.header_timeout
+                }
+                None => now + limits.idle_timeout,
+            };
+            alarm.as_mut().reset(armed);
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Spawns onto the current thread: nothing of a connection leaves its core.
+#[derive(Debug, Clone, Copy)]
+struct LocalExecutor;
+
+impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}

@@ -1,0 +1,226 @@
+//! What a connection's reader, its requests and its driver tell each other.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+
+use crate::model::denial::Reason;
+use crate::model::settings::HttpLimits;
+
+/// The state of one connection. All of it is touched on one core; atomics are there because an upgraded connection may
+/// be handed to a task that could be anywhere.
+#[derive(Debug)]
+pub(super) struct Progress {
+    started: Instant,
+    /// Heads that the framing guard has let through; `u64::MAX` where there is no guard (HTTP/2).
+    heads: AtomicU64,
+    /// Requests that hyper has handed over, and those of them that have been answered.
+    requests: AtomicU64,
+    answered: AtomicU64,
+    /// Requests that have no whole answer yet.
+    active: AtomicU64,
+    /// Milliseconds from `started` to the end of the last answer; and to the beginning of a head that is not complete,
+    /// plus one (zero: there is none).
+    idle_since: AtomicU64,
+    head_since: AtomicU64,
+    upgraded: AtomicBool,
+    refused: OnceLock<(u64, Reason)>,
+    reader: AtomicWaker,
+}
+
+impl Progress {
+    /// A new connection. `guarded`: whether the framing guard reads it.
+    pub(super) fn new(guarded: bool) -> Arc<Self> {
+        Arc::new(Self {
+            started: Instant::now(),
+            heads: AtomicU64::new(if guarded { 0 } else { u64::MAX }),
+            requests: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            active: AtomicU64::new(0),
+            idle_since: AtomicU64::new(0),
+            head_since: AtomicU64::new(0),
+            upgraded: AtomicBool::new(false),
+            refused: OnceLock::new(),
+            reader: AtomicWaker::new(),
+        })
+    }
+
+    /// The guard has let this many heads through.
+    pub(super) fn passed(&self, heads: u64) {
+        self.heads.store(heads, Ordering::Release);
+    }
+
+    /// The head after the ones let through is refused; a stand-in goes in its place.
+    pub(super) fn refuse(&self, reason: Reason) {
+        let at = self.heads.fetch_add(1, Ordering::AcqRel) + 1;
+        // Only the first refusal counts: nothing is read after it.
+        let _ = self.refused.set((at, reason));
+    }
+
+    /// Whether a head has begun and is not complete.
+    pub(super) fn head_begun(&self, begun: bool) {
+        let since = if begun { self.now() + 1 } else { 0 };
+        self.head_since.store(since, Ordering::Relaxed);
+    }
+
+    /// A request arrives from hyper; why it is refused, if it is.
+    pub(super) fn begin(self: &Arc<Self>) -> (Active, Option<Reason>) {
+        let number = self.requests.fetch_add(1, Ordering::AcqRel) + 1;
+        self.active.fetch_add(1, Ordering::AcqRel);
+        let refused = match self.refused.get() {
+            Some((at, reason)) if number >= *at => Some(*reason),
+            // hyper saw a request where the guard saw none: they disagree on where messages end.
+            _ if number > self.heads.load(Ordering::Acquire) => Some(Reason::AmbiguousFraming),
+            _ => None,
+        };
+        (Active(Arc::clone(self)), refused)
+    }
+
+    /// The oldest request that was not answered has been, and whether with a change of protocol.
+    pub(super) fn answer(&self, upgraded: bool) {
+        self.upgraded.store(upgraded, Ordering::Release);
+        self.answered.fetch_add(1, Ordering::AcqRel);
+        self.reader.wake();
+    }
+
+    /// Whether the request of this number changed the protocol; `None`: it is not answered yet, and `waker` is woken
+    /// when it is.
+    pub(super) fn upgraded(&self, request: u64, waker: &Waker) -> Option<bool> {
+        self.reader.register(waker);
+        (self.answered.load(Ordering::Acquire) >= request).then(|| self.upgraded.load(Ordering::Acquire))
+    }
+
+    /// When this connection will have waited too long; `None` while a request is being served.
+    pub(super) fn deadline(&self, limits: &HttpLimits) -> Option<Overdue> {
+        if self.active.load(Ordering::Acquire) > 0 {
+            return None;
+        }
+        let idle_since = self.idle_since.load(Ordering::Relaxed);
+        let (kind, from, limit) = match (self.requests.load(Ordering::Acquire), self.head_since.load(Ordering::Relaxed))
+        {
+            (0, _) => (Wait::Head, 0, limits.header_timeout),
+            (_, 0) => (Wait::Idle, idle_since, limits.idle_timeout),
+            (_, begun) => (Wait::Head, idle_since.max(begun - 1), limits.header_timeout),
+        };
+        Some(Overdue { at: self.started + Duration::from_millis(from) + limit, kind })
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+    }
+}
+
+/// What a connection is waiting for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// The rest of a head, or the first one.
+    Head,
+    /// Another request.
+    Idle,
+}
+
+/// The end of patience.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Overdue {
+    pub(super) at: Instant,
+    pub(super) kind: Wait,
+}
+
+/// A request is being served until this is dropped.
+#[derive(Debug)]
+pub(super) struct Active(Arc<Progress>);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.idle_since.store(self.0.now(), Ordering::Relaxed);
+        self.0.active.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+pin_project! {
+    /// A body that says when it has been sent or given up.
+    pub(super) struct Tracked<B> {
+        #[pin]
+        body: B,
+        active: Active,
+    }
+}
+
+impl<B> Tracked<B> {
+    pub(super) fn new(body: B, active: Active) -> Self {
+        Self { body, active }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for Tracked<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f58_a_request_that_the_guard_did_not_see_is_refused() {
+        let progress = Progress::new(true);
+        progress.passed(1);
+        assert_eq!(progress.begin().1, None);
+        assert_eq!(progress.begin().1, Some(Reason::AmbiguousFraming));
+    }
+
+    #[test]
+    fn a_refusal_meets_the_request_that_it_is_about_and_no_earlier_one() {
+        let progress = Progress::new(true);
+        progress.passed(2);
+        progress.refuse(Reason::Fragment);
+        assert_eq!(progress.begin().1, None);
+        assert_eq!(progress.begin().1, None);
+        assert_eq!(progress.begin().1, Some(Reason::Fragment));
+    }
+
+    #[test]
+    fn nothing_is_overdue_while_a_request_is_served() {
+        let limits = HttpLimits::default();
+        let progress = Progress::new(false);
+        assert_eq!(progress.deadline(&limits).map(|due| due.kind), Some(Wait::Head));
+        let (active, _) = progress.begin();
+        assert!(progress.deadline(&limits).is_none());
+        drop(active);
+        assert_eq!(progress.deadline(&limits).map(|due| due.kind), Some(Wait::Idle));
+        progress.head_begun(true);
+        assert_eq!(progress.deadline(&limits).map(|due| due.kind), Some(Wait::Head));
+    }
+
+    #[test]
+    fn an_upgrade_is_decided_by_the_answer_to_its_own_request() {
+        let progress = Progress::new(true);
+        let waker = Waker::noop();
+        assert_eq!(progress.upgraded(1, waker), None);
+        progress.answer(false);
+        assert_eq!(progress.upgraded(1, waker), Some(false));
+        assert_eq!(progress.upgraded(2, waker), None);
+        progress.answer(true);
+        assert_eq!(progress.upgraded(2, waker), Some(true));
+    }
+}
