@@ -40,8 +40,9 @@ impl Chunked {
         self.at == At::End
     }
 
-    /// Reads on; how many of `bytes` belong to the body. Stops at its end.
-    pub(super) fn advance(&mut self, bytes: &[u8], max_aside: usize) -> Result<usize, BrokenBody> {
+    /// Reads on; how many of `bytes` belong to the body, and whether what follows them may stand there. Stops at the
+    /// body's end.
+    pub(super) fn advance(&mut self, bytes: &[u8], max_aside: usize) -> (usize, Result<(), BrokenBody>) {
         let mut taken = 0;
         while self.at != At::End {
             let rest = bytes.get(taken..).unwrap_or_default();
@@ -55,13 +56,12 @@ impl Chunked {
                 }
                 continue;
             }
-            self.step(*byte)?;
-            if self.aside > max_aside {
-                return Err(BrokenBody);
+            if self.step(*byte).is_err() || self.aside > max_aside {
+                return (taken, Err(BrokenBody));
             }
             taken += 1;
         }
-        Ok(taken)
+        (taken, Ok(()))
     }
 
     fn step(&mut self, byte: u8) -> Result<(), BrokenBody> {

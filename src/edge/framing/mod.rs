@@ -109,15 +109,15 @@ impl Framing {
                     *left -= now as u64;
                     pass += now;
                 }
-                State::Chunked(chunked) => match chunked.advance(rest, self.limits.max_head_bytes) {
-                    Ok(taken) => {
-                        pass += taken;
-                        if chunked.ended() {
-                            self.state = self.after_message();
-                        }
+                State::Chunked(chunked) => {
+                    let (taken, sound) = chunked.advance(rest, self.limits.max_head_bytes);
+                    pass += taken;
+                    if chunked.ended() {
+                        self.state = self.after_message();
+                    } else if sound.is_err() {
+                        self.state = State::Broken;
                     }
-                    Err(chunked::BrokenBody) => self.state = State::Broken,
-                },
+                }
                 State::Undecided => break Next::Undecided,
                 State::Opaque => {
                     pass = bytes.len();
