@@ -1,8 +1,11 @@
 //! What every store must do, and what each of them must do besides.
 
 mod api_keys;
+mod file;
 mod log;
+mod outage;
 mod records;
+mod redis;
 mod revoke;
 mod sessions;
 
@@ -72,4 +75,14 @@ pub fn plus(time: Timestamp, ms: u64) -> Timestamp {
 
 pub fn minus(time: Timestamp, ms: u64) -> Timestamp {
     Timestamp(time.0 - ms)
+}
+
+/// Asks again until it is so: for what other processes do in their own time.
+pub async fn eventually(mut so: impl AsyncFnMut() -> bool) {
+    let asking = async {
+        while !so().await {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), asking).await.expect("it does not come true");
 }
