@@ -55,7 +55,7 @@ async fn everything_survives_a_restart() {
     drop(store);
 
     let store = open(Some(&path), clock).unwrap();
-    assert_eq!(store.sessions.list(None, began).await.unwrap(), [record.clone()]);
+    assert_eq!(store.sessions.list(None, began).await.unwrap(), std::slice::from_ref(&record));
     assert_eq!(store.sessions.find(&digest(1), began).await.unwrap(), Some(record));
     assert_eq!(store.api_keys.find("k1").await.unwrap(), revoked_key);
     let replayed = store.log.replay(began).await.unwrap().entries;

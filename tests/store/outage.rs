@@ -91,7 +91,7 @@ async fn following_holds_up_nobody_else_on_the_same_handle() {
     });
     for followed in [followed.0, followed.1] {
         let Ok(Followed::Entries { entries, .. }) = followed else { panic!("{followed:?}") };
-        assert_eq!(entries, [entry.clone()]);
+        assert_eq!(entries, std::slice::from_ref(&entry));
     }
 }
 

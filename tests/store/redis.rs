@@ -57,7 +57,7 @@ async fn a_certificate_of_another_ca_is_refused() {
 }
 
 #[tokio::test]
-async fn f52_a_certificate_for_another_name_is_refused() {
+async fn a_certificate_for_another_name_is_refused() {
     let redis = Redis::with().tls().start();
     let address = RedisAddress::Tls { host: "127.0.0.1".into(), port: redis.port(), ca: Some(redis.ca()) };
     let store = open(RedisSettings { address, ..redis.settings() }, "pc:", PATIENCE);
