@@ -1,9 +1,13 @@
 //! What the tests of several stages start from.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::model::settings::{Accept, HeaderPreset, IdentityHeaders, OnStale, PathTolerance, RouteSettings};
-use crate::model::{Client, CredentialKind, Principal, Timestamp, Verified};
+use crate::model::settings::{
+    Accept, Algorithm, ClaimPointers, HeaderPreset, IdentityHeaders, IssuerSettings, KeySource, OnStale, PathTolerance,
+    RouteSettings,
+};
+use crate::model::{Client, CredentialKind, Principal, Secret, Timestamp, Verified};
 
 /// A public route without rules or limits.
 pub(crate) fn route() -> RouteSettings {
@@ -22,6 +26,30 @@ pub(crate) fn route() -> RouteSettings {
         forward_credentials: false,
         websocket_bearer: false,
         tolerate: PathTolerance::default(),
+    }
+}
+
+/// `issuer.main` with a shared secret.
+pub(crate) fn issuer() -> IssuerSettings {
+    IssuerSettings {
+        name: "main".into(),
+        issuer: "https://id.example.com".into(),
+        audiences: vec!["orders".into()],
+        algorithms: vec![Algorithm::HS256],
+        types: vec![],
+        leeway: Duration::from_secs(30),
+        required_claims: vec![],
+        max_lifetime: Duration::from_secs(24 * 3600),
+        max_size: 8192,
+        keys: KeySource::Secret(Secret::new(b"0123456789abcdef0123456789abcdef".to_vec())),
+        claims: ClaimPointers {
+            roles: Some("roles".into()),
+            groups: Some("groups".into()),
+            scopes: Some("scope".into()),
+            tenant: Some("tenant".into()),
+            email: Some("email".into()),
+            name: Some("name".into()),
+        },
     }
 }
 

@@ -1,1 +1,134 @@
+use std::pin::Pin;
+use std::sync::atomic::AtomicUsize;
 
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::gate::fixtures;
+use crate::model::CredentialKind;
+
+const NOW: Timestamp = Timestamp(1_000_000);
+const KEY: Key = [1; 32];
+
+/// A verification that waits until it is let go, and counts how often it was begun.
+#[derive(Clone)]
+struct Verifier {
+    begun: Arc<AtomicUsize>,
+    gate: Arc<Semaphore>,
+    reason: Option<Reason>,
+}
+
+impl Verifier {
+    fn new() -> Self {
+        Self { begun: Arc::default(), gate: Arc::new(Semaphore::new(0)), reason: None }
+    }
+
+    /// A waiter that is on board already.
+    fn waiter<'a>(&self, cache: &'a Cache, key: Key) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+        let this = self.clone();
+        let mut waiter = verified_once(cache, key, NOW, move || async move {
+            this.begun.fetch_add(1, Ordering::SeqCst);
+            this.gate.acquire().await.unwrap().forget();
+            match this.reason {
+                Some(reason) => Err(reason.into()),
+                None => Ok((fixtures::verified(CredentialKind::Session), None)),
+            }
+        })
+        .boxed();
+        assert!(waiter.as_mut().now_or_never().is_none(), "it waits");
+        waiter
+    }
+
+    fn let_go(&self, how_many: usize) {
+        self.gate.add_permits(how_many);
+    }
+
+    fn begun(&self) -> usize {
+        self.begun.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn many_that_miss_at_a_time_are_verified_once() {
+    let (cache, verifier) = (Cache::new(10), Verifier::new());
+    let waiters: Vec<_> = (0..100).map(|_| verifier.waiter(&cache, KEY)).collect();
+    verifier.let_go(100);
+    for outcome in join_all(waiters).await {
+        assert_eq!(&*outcome.unwrap().verified.credential_id, "c1");
+    }
+    assert_eq!(verifier.begun(), 1);
+    assert!(cache.find(&KEY, NOW).is_some());
+    assert!(cache.flights().lock().is_empty());
+}
+
+#[tokio::test]
+async fn f31_other_credentials_are_verified_apart() {
+    let (cache, verifier) = (Cache::new(10), Verifier::new());
+    let mut other = KEY;
+    other[31] ^= 1;
+    let waiters = [verifier.waiter(&cache, KEY), verifier.waiter(&cache, other)];
+    verifier.let_go(2);
+    join_all(waiters).await;
+    assert_eq!(verifier.begun(), 2);
+}
+
+#[tokio::test]
+async fn f31_a_client_that_leaves_cancels_nobody_else() {
+    let (cache, verifier) = (Cache::new(10), Verifier::new());
+    let first = verifier.waiter(&cache, KEY);
+    let second = verifier.waiter(&cache, KEY);
+    drop(first);
+    verifier.let_go(1);
+    assert!(second.await.is_ok());
+    assert_eq!(verifier.begun(), 1);
+}
+
+#[tokio::test]
+async fn f35_what_set_off_before_a_change_counts_for_nobody_after_it() {
+    let (cache, verifier) = (Cache::new(10), Verifier::new());
+    let early = verifier.waiter(&cache, KEY);
+    tokio::task::yield_now().await;
+    cache.changed([&"c1".into()], NOW);
+    // Whoever comes after the change does not board the flight from before it.
+    let late = verifier.waiter(&cache, KEY);
+    tokio::task::yield_now().await;
+    assert_eq!(verifier.begun(), 2);
+    verifier.let_go(1);
+    early.await.unwrap();
+    assert!(cache.find(&KEY, NOW).is_none(), "its late insertion does not undo the change");
+    assert_eq!(cache.flights().lock().len(), 1, "its landing does not take the other off the list");
+    verifier.let_go(1);
+    late.await.unwrap();
+    assert!(cache.find(&KEY, NOW).is_some());
+}
+
+#[tokio::test]
+async fn an_outage_is_not_cached_and_an_unknown_credential_is() {
+    for (reason, remembered) in [
+        (Reason::StoreUnavailable, false),
+        (Reason::KeysUnavailable, false),
+        (Reason::TokenSignature, false),
+        (Reason::SessionUnknown, true),
+        (Reason::ApiKeyUnknown, true),
+    ] {
+        let (cache, mut verifier) = (Cache::new(10), Verifier::new());
+        verifier.reason = Some(reason);
+        let waiter = verifier.waiter(&cache, KEY);
+        verifier.let_go(1);
+        assert_eq!(waiter.await.err().unwrap().reason, reason);
+        assert!(cache.find(&KEY, NOW).is_none());
+        assert_eq!(cache.find_unknown(&KEY, NOW), remembered.then_some(reason));
+    }
+}
+
+#[tokio::test]
+async fn f32_a_verification_that_crashes_refuses_and_is_tried_again() {
+    let (cache, verifier) = (Cache::new(10), Verifier::new());
+    let crash = verified_once(&cache, KEY, NOW, || async { panic!("a fault of ours") });
+    assert_eq!(crash.await.err().unwrap().reason, Reason::Overloaded);
+    let again = verifier.waiter(&cache, KEY);
+    verifier.let_go(1);
+    assert!(again.await.is_ok());
+}
