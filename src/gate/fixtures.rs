@@ -1,13 +1,69 @@
 //! What the tests of several stages start from.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::Shared;
+use super::identity::Cache;
+use super::limit::Limits;
+use super::revocation::RevocationSet;
+use crate::crypto::Issuers;
+use crate::model::observer::Unobserved;
 use crate::model::settings::{
     Accept, Algorithm, ClaimPointers, HeaderPreset, IdentityHeaders, IssuerSettings, KeySource, OnStale, PathTolerance,
-    RouteSettings,
+    RouteSettings, StoreKind, StoreSettings,
 };
-use crate::model::{Client, CredentialKind, Principal, Secret, Timestamp, Verified};
+use crate::model::{Client, Clock, CredentialKind, Principal, Secret, SystemEntropy, Timestamp, Verified};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// A clock that stands still until it is moved.
+pub(crate) struct HeldClock(AtomicU64);
+
+impl HeldClock {
+    pub(crate) fn at(now: Timestamp) -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(now.0)))
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.fetch_add(u64::try_from(by.as_millis()).expect("a short time"), Ordering::SeqCst);
+    }
+}
+
+impl Clock for HeldClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// An empty store in memory.
+pub(crate) fn store(clock: Arc<dyn Clock>) -> Store {
+    let settings = StoreSettings {
+        kind: StoreKind::Memory { file: None },
+        prefix: "pc:".into(),
+        timeout: Duration::from_millis(50),
+        replicas: 1,
+    };
+    Store::open(&settings, clock, Arc::new(Unobserved)).expect("memory opens")
+}
+
+/// With [`issuer`], fresh of now, without limits.
+pub(crate) fn shared(clock: Arc<dyn Clock>) -> Arc<Shared> {
+    let issuers = Issuers::new(&[Arc::new(issuer())], Arc::clone(&clock), Arc::new(Unobserved));
+    let revocations = RevocationSet::new(Duration::from_secs(5));
+    revocations.fresh_as_of(clock.now());
+    Arc::new(Shared {
+        issuers: Arc::new(issuers.expect("a shared secret is a key")),
+        cache: Cache::new(1000),
+        revocations,
+        limits: Limits::new(&BTreeMap::new(), Arc::clone(&clock)),
+        metrics: Arc::new(Metrics::new(&[])),
+        clock,
+        entropy: Arc::new(SystemEntropy),
+    })
+}
 
 /// A public route without rules or limits.
 pub(crate) fn route() -> RouteSettings {

@@ -105,7 +105,7 @@ impl Cache {
     }
 
     /// To be taken before a verification begins.
-    pub(super) fn generation(&self) -> u64 {
+    pub(in crate::gate) fn generation(&self) -> u64 {
         self.inner.changes.generation()
     }
 

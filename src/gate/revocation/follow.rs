@@ -25,6 +25,9 @@ const HANGING: Duration = Duration::from_secs(10);
 /// Expired entries are looked for in one part of so many at each heartbeat, to hold the core for a moment only.
 const PRUNE_PARTS: usize = 16;
 
+/// An entry that ends so soon may have ended already by the store's clock; it is not taken for lost.
+const ENDING: Duration = Duration::from_secs(5);
+
 /// Entries that the store has lost are written back so many at a time.
 const WRITTEN_AT_ONCE: usize = 64;
 
@@ -108,7 +111,7 @@ impl Follower<'_> {
     async fn replay(&self) -> Result<Place, Problem> {
         let before = self.clock.now();
         let replay = within(Duration::ZERO, self.log.replay(before)).await?;
-        let lost = self.revocations.missing_from(&replay.entries, before);
+        let lost = self.revocations.missing_from(&replay.entries, before.after(ENDING));
         self.revocations.add(&replay.entries);
         // Changes may have been missed, so nothing that was read before counts.
         self.cache.forget_stored();

@@ -132,11 +132,11 @@ impl Shards {
         }
     }
 
-    /// All entries that have not expired and of which `other` says nothing as strict.
+    /// All entries that end after `now` and of which `other` says nothing as strict.
     pub(super) fn missing_from(&self, other: &Self, now: Timestamp) -> Vec<LogEntry> {
         let mut missing = Vec::new();
         for slot in &self.shards {
-            for entry in slot.load().values().flat_map(|entries| entries.iter()).filter(|entry| entry.until >= now) {
+            for entry in slot.load().values().flat_map(|entries| entries.iter()).filter(|entry| entry.until > now) {
                 let covered = Target::of(&entry.what)
                     .is_some_and(|target| other.any(target, |theirs| stricter(theirs, entry) == *theirs));
                 if !covered {
