@@ -37,9 +37,7 @@ pub struct DevCertificateError(#[from] rcgen::Error);
 impl DevCertificates {
     /// A new CA. What it signs is valid from an hour before `now`, for 90 days.
     pub fn new(now: Timestamp) -> Result<Self, DevCertificateError> {
-        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let now = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        let not_before = now.saturating_sub(time::Duration::hours(1));
+        let not_before = date(now).saturating_sub(time::Duration::hours(1));
         let key = KeyPair::generate()?;
         // A name of its own for each CA, so that a browser that has seen an earlier one does not take this for a forgery.
         let fingerprint =
@@ -95,15 +93,28 @@ impl DevCertificates {
 
     /// A revocation list (PEM) that names these certificates, and is itself valid as long as they are.
     pub fn revocation_list(&self, revoked: &[&DevCertificate]) -> Result<String, DevCertificateError> {
+        self.list(self.not_before, revoked)
+    }
+
+    /// A revocation list (PEM) as [`DevCertificates::revocation_list`] would have made at `then`.
+    pub fn revocation_list_of(
+        &self,
+        then: Timestamp,
+        revoked: &[&DevCertificate],
+    ) -> Result<String, DevCertificateError> {
+        self.list(date(then), revoked)
+    }
+
+    fn list(&self, this_update: OffsetDateTime, revoked: &[&DevCertificate]) -> Result<String, DevCertificateError> {
         let entry = |certificate: &&DevCertificate| RevokedCertParams {
             serial_number: SerialNumber::from(certificate.serial),
-            revocation_time: self.not_before,
+            revocation_time: this_update,
             reason_code: None,
             invalidity_date: None,
         };
         let list = CertificateRevocationListParams {
-            this_update: self.not_before,
-            next_update: self.not_before.saturating_add(VALIDITY),
+            this_update,
+            next_update: this_update.saturating_add(VALIDITY),
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,
             revoked_certs: revoked.iter().map(entry).collect(),
@@ -133,6 +144,11 @@ impl DevCertificates {
             serial: self.serial,
         })
     }
+}
+
+fn date(at: Timestamp) -> OffsetDateTime {
+    let seconds = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 fn params(not_before: OffsetDateTime, common_name: &str) -> CertificateParams {

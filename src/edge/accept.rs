@@ -98,7 +98,7 @@ impl<H: Handler> Worker<H> {
             }
         }
         // Clients whose connections the system has completed already were promised an answer.
-        while let Some((socket, peer)) = acceptor.accept_ready() {
+        while let Some((socket, peer)) = listener.queued() {
             self.admit(listener, socket, peer);
         }
         listener.close();
@@ -230,12 +230,6 @@ impl Acceptor {
             Self::Tcp(listener) => listener.accept().await.map(|(socket, peer)| (Socket::Tcp(socket), Some(peer))),
             Self::Unix(listener) => listener.accept().await.map(|(socket, _)| (Socket::Unix(socket), None)),
         }
-    }
-
-    /// A connection that need not be waited for.
-    fn accept_ready(&self) -> Option<(Socket, Option<SocketAddr>)> {
-        use futures_util::FutureExt;
-        self.accept().now_or_never()?.ok()
     }
 }
 

@@ -3,6 +3,7 @@
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{Method, Request};
 
+use super::framing::is_host;
 use crate::model::denial::Reason;
 
 /// Why an HTTP/2 request is refused, if it is. (Its frames leave no doubt about its length, but a `Content-Length` that
@@ -27,6 +28,8 @@ pub(super) fn http2_refusal<B>(request: &Request<B>, max_headers: usize) -> Opti
     let mut hosts = headers.get_all(HOST).iter();
     match (request.uri().authority(), hosts.next(), hosts.next()) {
         (_, _, Some(_)) | (None, None, _) => Some(Reason::InvalidHost),
+        (Some(authority), _, _) if !is_host(authority.as_str().as_bytes()) => Some(Reason::InvalidHost),
+        (None, Some(host), _) if !is_host(host.as_bytes()) => Some(Reason::InvalidHost),
         (Some(authority), Some(host), _) if !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) => {
             Some(Reason::InvalidHost)
         }
@@ -61,6 +64,8 @@ mod tests {
         assert_eq!(refusal("https://a.example/", &[("host", "A.example")]), None);
         assert_eq!(refusal("/", &[("host", "a.example")]), None);
         assert_eq!(refusal("/", &[]), Some(Reason::InvalidHost));
+        assert_eq!(refusal("https://u@a.example/", &[]), Some(Reason::InvalidHost));
+        assert_eq!(refusal("/", &[("host", "a, b")]), Some(Reason::InvalidHost));
         assert_eq!(refusal("https://a.example/", &[("host", "b.example")]), Some(Reason::InvalidHost));
         assert_eq!(refusal("/", &[("host", "a"), ("host", "a")]), Some(Reason::InvalidHost));
     }

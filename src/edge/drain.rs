@@ -56,6 +56,11 @@ impl Roster {
         Entry { roster: Rc::clone(self), id }
     }
 
+    /// Whether they are asked to finish.
+    pub(super) fn draining(&self) -> bool {
+        self.draining.get()
+    }
+
     /// Asks all of them to finish, and all that come later.
     pub(super) fn drain(&self) {
         self.draining.set(true);
@@ -74,7 +79,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn draining(&self) -> bool {
-        self.roster.draining.get()
+        self.roster.draining()
     }
 }
 

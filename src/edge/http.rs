@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_util::future::poll_fn;
-use http::{Request, Response, StatusCode};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -86,10 +87,9 @@ pub(super) async fn serve<H: Handler>(
     let limits = &settings.limits;
     let progress = Progress::new(protocol == Protocol::Http1);
     let service = {
-        let progress = Arc::clone(&progress);
-        let max_headers = limits.max_headers;
+        let (progress, roster) = (Arc::clone(&progress), Rc::clone(roster));
         service_fn(move |request| {
-            answer(Rc::clone(&handler), Arc::clone(&connection), Arc::clone(&progress), max_headers, request)
+            answer(Rc::clone(&handler), Arc::clone(&connection), Arc::clone(&progress), Rc::clone(&roster), request)
         })
     };
     match protocol {
@@ -133,19 +133,25 @@ async fn answer<H: Handler>(
     handler: Rc<H>,
     connection: Arc<Connection>,
     progress: Arc<Progress>,
-    max_headers: usize,
+    roster: Rc<Roster>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Tracked<H::Body>>, Infallible> {
     let (active, refused) = progress.begin();
     let refused = match refused {
-        None if request.version() == http::Version::HTTP_2 => http2_refusal(&request, max_headers),
+        None if request.version() == Version::HTTP_2 => http2_refusal(&request, connection.listener.limits.max_headers),
         known => known,
     };
     if let Some(reason) = refused {
         request.extensions_mut().insert(Refused(reason));
     }
-    let response = handler.handle(request, connection).await;
-    progress.answer(response.status() == StatusCode::SWITCHING_PROTOCOLS);
+    let http1 = request.version() < Version::HTTP_2;
+    let mut response = handler.handle(request, connection).await;
+    let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    progress.answer(upgraded);
+    // An answer that is ready at the very poll in which draining begins is written before hyper is told.
+    if http1 && !upgraded && roster.draining() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(response.map(|body| Tracked::new(body, active)))
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, SockRef, Type};
 
+use super::socket::Socket;
 use super::tls;
 use crate::model::settings::{Bind, ListenerSettings};
 use crate::model::{Clock, Observer};
@@ -109,6 +110,23 @@ impl Listener {
             Bound::Tcp { socket, .. } => Acceptor::Tcp(tokio::net::TcpListener::from_std(socket.try_clone()?)?),
             Bound::Unix { socket, .. } => Acceptor::Unix(tokio::net::UnixListener::from_std(socket.try_clone()?)?),
         })
+    }
+
+    /// A connection that waits to be accepted, if there is one. Asks the system itself: a runtime that has not had a turn
+    /// since the client came does not know of it. Must be called inside a runtime.
+    pub(super) fn queued(&self) -> Option<(Socket, Option<SocketAddr>)> {
+        match &self.socket {
+            Bound::Tcp { socket, .. } => {
+                let (stream, peer) = socket.accept().ok()?;
+                stream.set_nonblocking(true).ok()?;
+                Some((Socket::Tcp(tokio::net::TcpStream::from_std(stream).ok()?), Some(peer)))
+            }
+            Bound::Unix { socket, .. } => {
+                let (stream, _) = socket.accept().ok()?;
+                stream.set_nonblocking(true).ok()?;
+                Some((Socket::Unix(tokio::net::UnixStream::from_std(stream).ok()?), None))
+            }
+        }
     }
 
     /// Stops listening, for all workers at once: new connections are refused by the system instead of waiting in a queue

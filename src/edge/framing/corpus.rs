@@ -5,7 +5,7 @@ use crate::model::denial::Reason::{
     self, AmbiguousFraming, Backslash, ControlCharacter, Fragment, HeadTooLarge, InvalidHost, MethodRefused, TargetForm,
 };
 
-pub(super) const LIMITS: FramingLimits = FramingLimits { max_head_bytes: 512, max_fields: 8 };
+pub(in crate::edge) const LIMITS: FramingLimits = FramingLimits { max_head_bytes: 512, max_fields: 8 };
 
 /// Heads that must pass whole.
 pub(super) const PASS: &[&str] = &[
@@ -29,7 +29,7 @@ pub(super) const PASS: &[&str] = &[
 ];
 
 /// Heads that must be refused, and why.
-pub(super) const REFUSE: &[(&str, Reason)] = &[
+pub(in crate::edge) const REFUSE: &[(&str, Reason)] = &[
     // The target.
     ("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", Fragment),
     ("GET /a?b#c HTTP/1.1\r\nHost: a\r\n\r\n", Fragment),

@@ -260,7 +260,7 @@ fn is_blank(byte: u8) -> bool {
 }
 
 /// `Host` is one host and perhaps a port: no list, no user, no path.
-fn is_host(value: &[u8]) -> bool {
+pub(in crate::edge) fn is_host(value: &[u8]) -> bool {
     value.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']'))
 }
 

@@ -10,6 +10,7 @@ pub(super) mod guard;
 mod head;
 
 use chunked::Chunked;
+pub(super) use head::is_host;
 use head::{BodyLength, HeadScan};
 
 use crate::model::denial::Reason;
@@ -143,6 +144,6 @@ impl Framing {
 }
 
 #[cfg(test)]
-mod corpus;
+pub(super) mod corpus;
 #[cfg(test)]
 mod tests;
