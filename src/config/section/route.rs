@@ -1,0 +1,175 @@
+//! `[route.NAME]` and `[defaults]`
+
+use std::sync::Arc;
+
+use super::{accept, conflicts, identity, listener, pattern, rule, upstream};
+use crate::config::keys::{Given, Key, Shape, TEXTS};
+use crate::config::reader::{Context, Section};
+use crate::config::report::Fault;
+use crate::config::source::Place;
+use crate::config::tree::{Entry, Node, Table, Value};
+use crate::model::settings::{OnStale, PathTolerance, RoleTable, RouteMatch, RouteSettings};
+
+pub(in crate::config) const KEYS: &[Key] = &[
+    Key::new("match", TEXTS, "What it matches: `\"[METHOD ][host]/path\"`, with `{name}` and a last `{*rest}`.").required(),
+    Key::new(
+        "accept",
+        TEXTS,
+        "What it accepts: `session`, `jwt`, `jwt:NAME`, `api_key`, `mtls`, `mtls+jwt`; `\"anyone\"` alone makes it public.",
+    )
+    .required(),
+    Key::new("limits", TEXTS, "Names of limits.").default(Given::Texts(&[])),
+    Key::new("allow", RULES, "Where there are rules, one must match."),
+    Key::new("deny", RULES, "Any rule that matches refuses."),
+    Key::new("upstream", Shape::Text, "The name of an upstream, or a URL.").required(),
+    Key::new("listeners", TEXTS, "Which listeners serve it; needed where there are several."),
+    Key::new("identity", Shape::Table(identity::KEYS), "How the upstream learns who it is.").default(Given::Table),
+    Key::new(
+        "on_stale",
+        Shape::Choice { now: &["deny", "allow"], later: &[] },
+        "What counts while the revocation log is stale: 503, or what is known.",
+    )
+    .default(Given::Text("deny")),
+    Key::new("origins", TEXTS, "Other origins that may use cookies and open WebSockets.").default(Given::Texts(&[])),
+    Key::new("forward_credentials", Shape::Boolean, "Whether credentials that Portcullis used are forwarded.")
+        .default(Given::Boolean(false)),
+    Key::new("websocket_bearer", Shape::Boolean, "Whether WebSocket clients may send a bearer token in `Sec-WebSocket-Protocol`.")
+        .default(Given::Boolean(false)),
+    Key::new("tolerate", Shape::List(&TOLERATE), "Forms of path that would otherwise be refused.")
+        .default(Given::Texts(&[])),
+    Key::later("rewrite"),
+    Key::later("cors"),
+    Key::later("login"),
+    Key::later("policies"),
+    Key::later("serve"),
+    Key::later("timeouts"),
+    Key::later("max_body"),
+];
+
+const RULES: Shape = Shape::List(&Shape::Table(rule::KEYS));
+
+const TOLERATE: Shape = Shape::Choice {
+    now: &["encoded_slash", "encoded_backslash", "empty_segments", "parameters", "double_encoding"],
+    later: &[],
+};
+
+/// Gives every route what `[defaults]`, which has been checked, says and the route does not; `deny` adds up.
+pub(in crate::config) fn apply_defaults(root: &mut Table) {
+    let Some(Value::Table(defaults)) = root.get("defaults").map(|entry| entry.node.value.clone()) else { return };
+    let Some(Value::Table(routes)) = root.get_mut("route").map(|entry| &mut entry.node.value) else { return };
+    for route in routes.values_mut() {
+        let Value::Table(route) = &mut route.node.value else { continue };
+        for (key, entry) in &defaults {
+            let given = Entry { key: entry.key, node: Node { checked: true, ..entry.node.clone() } };
+            match (route.get_mut(key), &entry.node.value) {
+                (Some(own), Value::List(denied)) if key == "deny" => prepend(&mut own.node, denied),
+                (Some(_), _) => {}
+                (None, _) => {
+                    route.insert(key.clone(), given);
+                }
+            }
+        }
+    }
+}
+
+fn prepend(own: &mut Node, denied: &[Node]) {
+    let first = denied.iter().map(|node| Node { checked: true, ..node.clone() });
+    let place = own.place;
+    let all = match std::mem::replace(&mut own.value, Value::Broken) {
+        Value::List(list) => first.chain(list).collect(),
+        bare => first.chain([Node::new(bare, place)]).collect(),
+    };
+    own.value = Value::List(all);
+}
+
+pub(in crate::config) fn read(context: &Context<'_>, roles: &RoleTable) -> Vec<Arc<RouteSettings>> {
+    let mut places = conflicts::Places::default();
+    let named = context.named("route");
+    let routes: Vec<_> =
+        named.iter().filter_map(|(name, section)| route(name, section, roles, &mut places)).map(Arc::new).collect();
+    places.check(context.report);
+    routes
+}
+
+fn route(
+    name: &Arc<str>,
+    section: &Section<'_>,
+    roles: &RoleTable,
+    places: &mut conflicts::Places,
+) -> Option<RouteSettings> {
+    let context = section.context;
+    section.not_empty("match", "match = \"/{*rest}\"");
+    let listeners = listeners(section);
+    let matches: Vec<(RouteMatch, Place)> = section
+        .texts("match")
+        .filter_map(|(text, place)| {
+            let found = pattern::read(text).map_err(|fault| context.report.problem(place, fault)).ok()?;
+            Some((found, place))
+        })
+        .collect();
+    for (found, place) in &matches {
+        places.add(name, &listeners, found, *place);
+    }
+    let accept = accept::read(section, &listeners);
+    let limits = section.parse_list("limits", |limit| context.refer("limit", limit));
+    let upstream = section.parse("upstream", |text| upstream::refer(text, context));
+    let origins = section.parse_list("origins", listener::origin);
+    let allow = rules(section, "allow", 0, roles);
+    let deny = rules(section, "deny", default_denies(context), roles);
+    let tolerates = |form: &str| section.texts("tolerate").any(|(text, _)| text == form);
+    Some(RouteSettings {
+        name: name.clone(),
+        listeners,
+        matches: matches.into_iter().map(|(found, _)| found).collect(),
+        accept: accept?,
+        limits,
+        deny,
+        allow,
+        upstream: upstream?,
+        identity: section.table("identity").map(|identity| identity::read(&identity))?,
+        on_stale: if section.text("on_stale") == Some("allow") { OnStale::Allow } else { OnStale::Deny },
+        origins,
+        forward_credentials: section.boolean("forward_credentials"),
+        websocket_bearer: section.boolean("websocket_bearer"),
+        tolerate: PathTolerance {
+            encoded_slash: tolerates("encoded_slash"),
+            encoded_backslash: tolerates("encoded_backslash"),
+            empty_segments: tolerates("empty_segments"),
+            parameters: tolerates("parameters"),
+            double_encoding: tolerates("double_encoding"),
+        },
+    })
+}
+
+/// The listeners of a route: named, or the only one there is.
+fn listeners(section: &Section<'_>) -> Vec<Arc<str>> {
+    let context = section.context;
+    let names = context.names("listener");
+    if section.has("listeners") {
+        section.not_empty("listeners", "the names of the listeners that serve it");
+        return section.parse_list("listeners", |name| context.refer("listener", name));
+    }
+    if names.len() > 1 {
+        let fault = Fault::new(format!("`{}` lacks `listeners`, and there are several", section.path));
+        let list: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
+        context.report.problem(section.place, fault.help(format!("some of {}", list.join(", "))));
+    }
+    names.into_iter().take(1).map(Arc::from).collect()
+}
+
+/// How many of a route's first `deny` rules are from `[defaults]`.
+fn default_denies(context: &Context<'_>) -> usize {
+    context.section("defaults").map_or(0, |defaults| defaults.list("deny").len())
+}
+
+fn rules(route: &Section<'_>, key: &str, from_defaults: usize, roles: &RoleTable) -> Vec<crate::model::settings::Rule> {
+    let sections = route.table_list(key);
+    let read = |(index, section): (usize, &Section<'_>)| {
+        let name = match index.checked_sub(from_defaults) {
+            Some(index) => format!("{}.{key}[{index}]", route.path),
+            None => format!("defaults.{key}[{index}]"),
+        };
+        rule::read(section, name, roles)
+    };
+    sections.iter().enumerate().map(read).collect()
+}

@@ -1,0 +1,162 @@
+//! `[upstream.NAME]`, and upstreams that routes name by URL.
+
+use std::sync::Arc;
+
+use url::{Host, Url};
+
+use crate::config::keys::{DURATION, Given, Key, Shape, TEXTS};
+use crate::config::reader::{Context, Section};
+use crate::config::report::Fault;
+use crate::model::settings::{Endpoint, HostHeader, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
+
+pub(in crate::config) const KEYS: &[Key] = &[
+    Key::new("endpoints", TEXTS, "Its addresses: `\"http://127.0.0.1:3000\"`, `\"https://orders.internal\"`.")
+        .required(),
+    Key::new(
+        "host_header",
+        Shape::Choice { now: &["preserve", "endpoint"], later: &[] },
+        "What it is told as `Host`: what the client said, or the endpoint's own name.",
+    )
+    .default(Given::Text("preserve")),
+    Key::new("timeouts", Shape::Table(TIMEOUTS), "Timeouts towards it.").default(Given::Table),
+    Key::new("max_idle", Shape::Integer { min: 0, max: 100_000 }, "Idle connections kept per worker and endpoint.")
+        .default(Given::Integer(MAX_IDLE)),
+    Key::new("max_connections", crate::config::keys::CAP, "Connections at once per worker and endpoint.")
+        .default(Given::Integer(MAX_CONNECTIONS)),
+    Key::new("tls", Shape::Table(TLS), "How `https` endpoints are verified.").default(Given::Table),
+    Key::later("balance"),
+    Key::later("health"),
+    Key::later("retries"),
+    Key::later("discovery"),
+];
+
+const TIMEOUTS: &[Key] = &[
+    Key::new("connect", DURATION, "For a connection, TLS included.").default(Given::Text("2s")),
+    Key::new("response", DURATION, "From the request's end to the head of the answer.").default(Given::Text("30s")),
+    Key::new("idle", DURATION, "How long an unused connection is kept.").default(Given::Text("50s")),
+];
+
+const TLS: &[Key] = &[
+    Key::new("ca", Shape::Path, "Certificates to trust instead of the system's, PEM."),
+    Key::new("server_name", Shape::Text, "The name to expect instead of the endpoint's host."),
+    Key::later("certificate"),
+    Key::later("names"),
+];
+
+const MAX_IDLE: i64 = 64;
+const MAX_CONNECTIONS: i64 = 1024;
+
+pub(in crate::config) fn read(context: &Context<'_>) -> Vec<Arc<UpstreamSettings>> {
+    let named = context.named("upstream");
+    let mut upstreams: Vec<_> = named.iter().filter_map(|(name, section)| upstream(name, section)).collect();
+    for (_, route) in context.named("route") {
+        if let Some(Ok(endpoint)) = route.text("upstream").filter(|text| is_url(text)).map(endpoint) {
+            let name = by_url(&endpoint);
+            if !upstreams.iter().any(|known| known.name == name) {
+                upstreams.push(of_url(name, endpoint));
+            }
+        }
+    }
+    upstreams.sort_by(|a, b| a.name.cmp(&b.name));
+    upstreams.into_iter().map(Arc::new).collect()
+}
+
+fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> {
+    section.not_empty("endpoints", "endpoints = [\"http://127.0.0.1:3000\"]");
+    let endpoints = section.parse_list("endpoints", endpoint);
+    let (timeouts, tls) = (section.table("timeouts")?, section.table("tls")?);
+    if tls.keys().next().is_some() && !endpoints.is_empty() && !endpoints.iter().any(|endpoint| endpoint.https) {
+        let fault = Fault::new(format!("`{}` says how to verify `https`, and no endpoint is", tls.path));
+        section.problem("tls", fault.help("endpoints = [\"https://…\"]"));
+    }
+    Some(UpstreamSettings {
+        name: name.clone(),
+        endpoints,
+        host_header: match section.text("host_header")? {
+            "endpoint" => HostHeader::Endpoint,
+            _ => HostHeader::Preserve,
+        },
+        timeouts: UpstreamTimeouts {
+            connect: timeouts.duration("connect"),
+            response: timeouts.duration("response"),
+            idle: timeouts.duration("idle"),
+        },
+        max_idle: section.integer("max_idle").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+        max_connections: section.count("max_connections"),
+        tls: UpstreamTls { ca: tls.path("ca"), server_name: tls.parse("server_name", server_name) },
+    })
+}
+
+/// The upstream that a route names: one of `[upstream]`, or a URL.
+pub(super) fn refer(text: &str, context: &Context<'_>) -> Result<Arc<str>, Fault> {
+    if is_url(text) {
+        return endpoint(text).map(|endpoint| by_url(&endpoint));
+    }
+    let fault = match context.refer("upstream", text) {
+        Ok(name) => return Ok(name),
+        Err(fault) => fault,
+    };
+    if text.contains([':', '/']) {
+        Err(fault.help(format!("a URL begins with its scheme: \"http://{text}\"")))
+    } else {
+        Err(fault)
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    text.contains("://") || text.starts_with("unix:")
+}
+
+fn by_url(endpoint: &Endpoint) -> Arc<str> {
+    let scheme = if endpoint.https { "https" } else { "http" };
+    format!("{scheme}://{}", endpoint.authority()).into()
+}
+
+/// The same defaults as the table of keys has.
+fn of_url(name: Arc<str>, endpoint: Endpoint) -> UpstreamSettings {
+    UpstreamSettings {
+        name,
+        endpoints: vec![endpoint],
+        host_header: HostHeader::Preserve,
+        timeouts: UpstreamTimeouts::default(),
+        max_idle: usize::try_from(MAX_IDLE).unwrap_or(0),
+        max_connections: usize::try_from(MAX_CONNECTIONS).unwrap_or(1),
+        tls: UpstreamTls::default(),
+    }
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, Fault> {
+    let wrong = |what: &str| Fault::new(what).help("\"http://127.0.0.1:3000\" or \"https://orders.internal\"");
+    let scheme = text.split(':').next().unwrap_or_default();
+    if matches!(scheme, "h2c" | "unix" | "grpc" | "fcgi") {
+        return Err(wrong(&format!("`{scheme}:` endpoints are not available in this version")));
+    }
+    let url = Url::parse(text).map_err(|_| wrong("not a URL"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong("not an `http:` or `https:` URL"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("an endpoint has no user or password"));
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("an endpoint has no path: requests keep the one they came with"));
+    }
+    let host = match url.host() {
+        Some(Host::Domain(name)) => name.trim_end_matches('.').to_ascii_lowercase(),
+        Some(Host::Ipv4(address)) => address.to_string(),
+        Some(Host::Ipv6(address)) => address.to_string(),
+        None => String::new(),
+    };
+    let port = url.port_or_known_default().filter(|port| *port != 0);
+    match port {
+        Some(port) if !host.is_empty() => Ok(Endpoint { https: url.scheme() == "https", host: host.into(), port }),
+        _ => Err(wrong("no host and port")),
+    }
+}
+
+fn server_name(text: &str) -> Result<Arc<str>, Fault> {
+    match rustls_pki_types::ServerName::try_from(text) {
+        Ok(_) => Ok(text.into()),
+        Err(_) => Err(Fault::new(format!("`{text}` is no server name")).help("\"orders.internal\"")),
+    }
+}

@@ -1,0 +1,83 @@
+//! The files that are checked in say what the code does.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::config::keys::{Key, ROOT, Shape};
+
+fn checked_in(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+#[test]
+fn the_schema_that_is_checked_in_is_the_generated_one() {
+    let path = checked_in("portcullis.schema.json");
+    let generated = format!("{}\n", serde_json::to_string_pretty(&schema()).expect("JSON"));
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(&path, &generated).expect("writable");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == generated, "`portcullis.schema.json` is stale: run the tests with UPDATE_SCHEMA=1");
+}
+
+#[test]
+fn the_example_is_good_and_warns_of_little() {
+    let loaded = load(&checked_in("config.example.toml"), &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(loaded.settings.routes.len(), 4);
+    assert_eq!(loaded.warnings.len(), 1, "{}", loaded.warnings.join("\n\n"));
+    assert!(loaded.warnings[0].contains("`route.account` admits every identity"), "{}", loaded.warnings[0]);
+}
+
+#[test]
+fn the_example_names_every_key() {
+    fn names(keys: &'static [Key], found: &mut Vec<&'static str>) {
+        for key in keys.iter().filter(|key| key.is_available()) {
+            found.push(key.name);
+            within(&key.shape, found);
+        }
+    }
+    fn within(shape: &'static Shape, found: &mut Vec<&'static str>) {
+        match shape {
+            Shape::Table(keys) => names(keys, found),
+            Shape::Map(inner) | Shape::List(inner) => within(inner, found),
+            Shape::Either(shapes) => shapes.iter().for_each(|shape| within(shape, found)),
+            _ => {}
+        }
+    }
+    let example = std::fs::read_to_string(checked_in("config.example.toml")).expect("readable");
+    let words: std::collections::BTreeSet<&str> =
+        example.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let mut all = Vec::new();
+    names(ROOT, &mut all);
+    // What only rules have is told where rules are: in the reference.
+    let elsewhere = ["counter", "groups", "principals", "min_interval", "serve", "timeout", "email", "name", "url"];
+    let missing: Vec<_> = all.iter().filter(|name| !words.contains(**name) && !elsewhere.contains(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_template_is_good_whatever_it_is_given() {
+    for (upstream, issuer, audience) in [
+        ("http://127.0.0.1:3000", "https://id.example.com/realms/acme", "orders"),
+        ("https://orders.internal:8443", "https://id.example.com/", "a \"quoted\" \\ audience"),
+    ] {
+        let text = template(upstream, issuer, audience);
+        let loaded = read(&text).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+        assert_eq!(*loaded.settings.issuers[0].issuer, *issuer);
+        assert_eq!(*loaded.settings.issuers[0].audiences[0], *audience);
+    }
+}
+
+#[test]
+fn defaults_of_the_table_of_keys_are_those_of_the_model() {
+    use crate::model::settings::{HttpLimits, JwksSettings, KeySource, UpstreamTimeouts};
+    let more = "[upstream.x]\nendpoints = 'http://x'\n[issuer.x]\nurl = 'https://x'\naudiences = 'x'\n";
+    let loaded = good(more);
+    assert_eq!(loaded.settings.listeners[0].limits, HttpLimits::default());
+    let KeySource::Discovery(jwks) = &loaded.settings.issuers[0].keys else { panic!("discovery") };
+    assert_eq!(*jwks, JwksSettings::default());
+    let upstreams = &loaded.settings.upstreams;
+    assert_eq!(upstreams[1].timeouts, UpstreamTimeouts::default());
+    let [by_url, named] = &upstreams[..] else { panic!("two") };
+    assert_eq!((by_url.max_idle, by_url.max_connections), (named.max_idle, named.max_connections));
+}
