@@ -147,11 +147,17 @@ async fn redis_ends_sessions_itself_when_they_end() {
     for index in ["pc:session-id:s1", "pc:sessions", "pc:sessions:of:22:https://id.example.com:ada"] {
         assert_eq!(end(index), record.expires_at.0, "{index}");
     }
+    // Nor does Redis keep it past its absolute end, however late it is used.
+    let mut busy = session("s3", "bob", now());
+    busy.idle_ms = 24 * HOUR;
+    store.sessions.create(&digest(3), &busy).await.unwrap();
+    assert!(store.sessions.touch(&digest(3), plus(busy.seen_at, HOUR)).await.unwrap());
+    assert_eq!(end(&format!("pc:session:{}", "03".repeat(32))), busy.expires_at.0);
     // An index never outlives what is in it, nor the other way round.
     let mut short = session("s2", "ada", now());
     short.expires_at = plus(now(), HOUR);
     store.sessions.create(&digest(2), &short).await.unwrap();
-    assert_eq!(end("pc:sessions"), record.expires_at.0);
+    assert_eq!(end("pc:sessions:of:22:https://id.example.com:ada"), record.expires_at.0);
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@
 //! | `pc:revoked` | the live set: sorted set of revocations (JSON) by when they may be forgotten |
 //! | `pc:log`, `pc:log:run` | the stream that announces them, kept for an hour, and its run |
 //!
+//! An ACL user needs `~pc:* +@read +@write +@scripting +@connection +info +time +wait`.
+//!
 //! What changes with use stands beside the JSON, never in it: a script could not write the JSON back unharmed.
 
 mod api_keys;
