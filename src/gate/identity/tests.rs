@@ -332,8 +332,11 @@ fn token(subject: &str) -> String {
         "iss": "https://id.example.com", "aud": "orders", "sub": subject, "jti": "t1",
         "iat": NOW.as_secs(), "exp": NOW.as_secs() + 600, "roles": ["viewer"],
     });
-    let key = jsonwebtoken::EncodingKey::from_secret(b"0123456789abcdef0123456789abcdef");
-    jsonwebtoken::encode(&jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256), &claims, &key).unwrap()
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, b"0123456789abcdef0123456789abcdef");
+    let encode = crate::crypto::base64url::encode;
+    let input = format!("{}.{}", encode(br#"{"alg":"HS256","typ":"JWT"}"#), encode(claims.to_string().as_bytes()));
+    let tag = aws_lc_rs::hmac::sign(&key, input.as_bytes());
+    format!("{input}.{}", encode(tag.as_ref()))
 }
 
 #[tokio::test]
