@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::Method;
+
 use super::Shared;
 use super::identity::Cache;
 use super::limit::Limits;
@@ -12,8 +14,8 @@ use super::revocation::RevocationSet;
 use crate::crypto::Issuers;
 use crate::model::observer::Unobserved;
 use crate::model::settings::{
-    Accept, Algorithm, ClaimPointers, HeaderPreset, IdentityHeaders, IssuerSettings, KeySource, OnStale, PathTolerance,
-    RouteSettings, StoreKind, StoreSettings,
+    Accept, Algorithm, ClaimPointers, HeaderPreset, HostPattern, IdentityHeaders, IssuerSettings, KeySource, OnStale,
+    PathPattern, PathSegment, PathTolerance, RouteMatch, RouteSettings, StoreKind, StoreSettings,
 };
 use crate::model::{Client, Clock, CredentialKind, Principal, Secret, SystemEntropy, Timestamp, Verified};
 use crate::store::Store;
@@ -140,4 +142,29 @@ pub(crate) fn verified(kind: CredentialKind) -> Verified {
         key_thumbprint: None,
         generation: 0,
     }
+}
+
+/// `"[METHOD ][host]/path"` as a match.
+pub(crate) fn route_match(text: &str) -> RouteMatch {
+    let (method, rest) = match text.split_once(' ') {
+        Some((method, rest)) if method.bytes().all(|b| b.is_ascii_uppercase()) => {
+            (Some(Method::from_bytes(method.as_bytes()).expect("a method")), rest)
+        }
+        _ => (None, text),
+    };
+    let (host, path) = rest.split_once('/').expect("a path");
+    let host = match host.strip_prefix("*.") {
+        _ if host.is_empty() => HostPattern::Any,
+        Some(suffix) => HostPattern::Suffix(suffix.into()),
+        None => HostPattern::Exact(host.into()),
+    };
+    let segment = |text: &str| match text.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
+        Some(name) => match name.strip_prefix('*') {
+            Some(name) => PathSegment::Rest(name.into()),
+            None => PathSegment::Param(name.into()),
+        },
+        None => PathSegment::Literal(text.into()),
+    };
+    let segments = path.split('/').filter(|s| !s.is_empty()).map(segment).collect();
+    RouteMatch { method, host, path: PathPattern { segments, trailing_slash: rest.ends_with('/') } }
 }
