@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::Method;
+use http::{HeaderName, Method};
 
 use super::Shared;
+use super::assertion::Assertions;
 use super::identity::Cache;
 use super::limit::Limits;
 use super::revocation::RevocationSet;
-use crate::crypto::Issuers;
+use crate::crypto::{Issuers, Signer};
 use crate::model::observer::Unobserved;
 use crate::model::settings::{
-    Accept, Algorithm, ClaimPointers, HeaderPreset, HostPattern, IdentityHeaders, IssuerSettings, KeySource, OnStale,
-    PathPattern, PathSegment, PathTolerance, RouteMatch, RouteSettings, StoreKind, StoreSettings,
+    Accept, AdminSettings, Algorithm, ApiKeySettings, AssertionSettings, Bind, ClaimPointers, HeaderPreset,
+    HostPattern, HttpLimits, IdentityHeaders, IssuerSettings, KeySource, ListenerSettings, LogSettings, OnStale,
+    PathPattern, PathSegment, PathTolerance, RoleTable, RouteMatch, RouteSettings, ServerSettings, SessionSettings,
+    Settings, StoreKind, StoreSettings,
 };
 use crate::model::{Client, Clock, CredentialKind, Principal, Secret, SystemEntropy, Timestamp, Verified};
 use crate::store::Store;
@@ -167,4 +170,59 @@ pub(crate) fn route_match(text: &str) -> RouteMatch {
     };
     let segments = path.split('/').filter(|s| !s.is_empty()).map(segment).collect();
     RouteMatch { method, host, path: PathPattern { segments, trailing_slash: rest.ends_with('/') } }
+}
+
+/// Settings of these routes on listener `main`, with [`issuer`] and nothing else.
+pub(crate) fn settings(routes: Vec<RouteSettings>) -> Settings {
+    Settings {
+        server: ServerSettings { workers: None, shutdown_grace: Duration::ZERO, drain_delay: Duration::ZERO },
+        listeners: vec![Arc::new(ListenerSettings {
+            name: "main".into(),
+            bind: Bind::Unix("unused".into()),
+            public_origin: None,
+            trusted_proxies: vec![],
+            trust_unix: false,
+            tls: None,
+            limits: HttpLimits::default(),
+        })],
+        health: None,
+        admin: AdminSettings { socket: None, tcp: None },
+        log: LogSettings { json: false, level: "off".into(), access: false },
+        store: StoreSettings {
+            kind: StoreKind::Memory { file: None },
+            prefix: "pc:".into(),
+            timeout: Duration::from_millis(50),
+            replicas: 1,
+        },
+        max_staleness: Duration::from_secs(5),
+        session: SessionSettings {
+            cookie: "__Host-session".into(),
+            idle_timeout: Duration::from_secs(1800),
+            absolute_timeout: Duration::from_secs(12 * 3600),
+        },
+        issuers: vec![Arc::new(issuer())],
+        api_key: ApiKeySettings { header: HeaderName::from_static("x-api-key"), environment: "test".into() },
+        mtls: vec![],
+        assertion: assertion_settings(),
+        limits: BTreeMap::new(),
+        roles: RoleTable::default(),
+        upstreams: vec![],
+        routes: routes.into_iter().map(Arc::new).collect(),
+    }
+}
+
+/// Signs with a key of its own.
+pub(crate) fn assertions() -> Arc<Assertions> {
+    let signer = Signer::generate().expect("a key");
+    Arc::new(Assertions::new(assertion_settings(), Arc::new(signer), Arc::new(SystemEntropy)))
+}
+
+fn assertion_settings() -> AssertionSettings {
+    AssertionSettings {
+        issuer: "portcullis".into(),
+        key: None,
+        header: HeaderName::from_static("x-auth-assertion"),
+        lifetime: Duration::from_secs(60),
+        jwks_path: Some("/.well-known/portcullis/jwks.json".into()),
+    }
 }

@@ -9,6 +9,7 @@ pub mod headers;
 pub mod identity;
 pub mod limit;
 pub mod permit;
+mod plan;
 pub mod policy;
 pub mod revocation;
 pub mod route;
@@ -17,13 +18,18 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 
+use self::credential::{Companion, Found, Presented};
+use self::permit::Grant;
+use self::plan::Plan;
+use self::route::Router;
 use crate::crypto::{Issuers, Signer};
-use crate::model::settings::Settings;
-use crate::model::{Client, Clock, Denial, Entropy, Timestamp};
+use crate::model::denial::Reason;
+use crate::model::settings::{LimitStage, Settings};
+use crate::model::{Client, Clock, CredentialKind, Denial, Entropy, Identity, Timestamp};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
-pub use permit::Permit;
+pub use self::permit::Permit;
 
 /// A request head, as far as deciding needs it.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +71,13 @@ pub struct Shared {
 }
 
 /// The engine that turns a request head into a permit or a denial. It knows nothing of sockets. One per worker.
-pub struct Gate {}
+pub struct Gate {
+    shared: Arc<Shared>,
+    router: Router<Arc<Plan>>,
+    reader: Arc<credential::Reader>,
+    identities: identity::Identities,
+    hygiene: Arc<headers::Hygiene>,
+}
 
 /// Why a gate cannot be built from settings that `config` found good.
 #[derive(Debug, thiserror::Error)]
@@ -75,13 +87,119 @@ pub struct GateError(pub String);
 impl Gate {
     /// Builds the routes and stages. `signer` signs assertions.
     pub fn new(settings: &Settings, shared: Arc<Shared>, store: Store, signer: Arc<Signer>) -> Result<Self, GateError> {
-        let _ = (settings, shared, store, signer);
-        todo!()
+        Ok(Self {
+            router: plan::router(settings, &shared, signer)?,
+            reader: Arc::new(credential::Reader::new(settings)),
+            identities: identity::Identities::new(settings, shared.clone(), store),
+            hygiene: Arc::new(headers::Hygiene::new(settings)),
+            shared,
+        })
     }
 
-    /// All stages, in order.
+    /// All stages, in order. A denial names the route from the moment that there is one.
     pub async fn check(&self, request: &CheckRequest<'_>) -> Result<Permit, Denial> {
-        let _ = request;
-        todo!()
+        let routed = self.router.find(request)?; // 1 route
+        let name = &routed.route.settings.name;
+        self.decide(request, &routed).await.map_err(|denial| Denial { route: Some(name.clone()), ..denial })
+    }
+
+    async fn decide(&self, request: &CheckRequest<'_>, routed: &Routed<'_>) -> Result<Permit, Denial> {
+        let CheckRequest { method, headers, client, now, .. } = *request;
+        let (address, plan) = (client.address, routed.route);
+        let route = &plan.settings;
+
+        plan.limits.check(LimitStage::BeforeAuthentication, address, None)?; // 2 limit
+        let found = self.reader.read(headers, client, &plan.accepts, route.websocket_bearer)?; // 3 credential
+        let identity = self.identify(plan, found, client, now).await?; // 4 identity
+        let identity = self.still_valid(plan, identity, now)?; // 5 revocation
+        csrf::check(request, &routed.host, route, &identity)?; // 6 csrf
+        plan.limits.check(LimitStage::AfterAuthentication, address, identity.verified())?; // 7 limit
+        plan.policy.decide(method, &identity, client)?; // 8 policy
+
+        Ok(Permit::grant(Grant {
+            introduction: plan.introducer.introduce(&identity, now)?,
+            carrier: found.map(|found| found.carrier),
+            route: route.clone(),
+            identity,
+            method: method.clone(),
+            target: routed.target.clone(),
+            destination: plan.destination.clone(),
+            hygiene: self.hygiene.clone(),
+            reader: self.reader.clone(),
+        }))
+    }
+
+    /// Verifies what was found and sees that the route accepts it. Failed attempts with an explicit credential count
+    /// against the limits of failures; an ambient one that has merely ended is nobody's attempt.
+    async fn identify(
+        &self,
+        plan: &Plan,
+        found: Option<Found<'_>>,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<Identity, Denial> {
+        let Some(found) = found else { return Ok(Identity::Anonymous) };
+        if found.is_explicit() {
+            plan.limits.check(LimitStage::FailedAuthentication, client.address, None)?;
+        }
+        let verified = match self.identities.resolve(found.presented, client, now).await {
+            Ok(verified) => verified,
+            Err(denial) if plan.accepts.is_optional() && has_ended(&found, denial.reason) => {
+                return Ok(Identity::Anonymous);
+            }
+            Err(denial) => {
+                if found.is_explicit() && denial.reason.row().status == 401 {
+                    plan.limits.failed(client.address);
+                }
+                return Err(denial);
+            }
+        };
+        if plan.accepts.admit(&verified)? == Companion::Certificate {
+            self.accompany(plan, client, now).await?;
+        }
+        Ok(Identity::Verified(verified))
+    }
+
+    /// The certificate that must come with an accepted token is verified like any other; the token names the principal.
+    async fn accompany(&self, plan: &Plan, client: &Client, now: Timestamp) -> Result<(), Denial> {
+        let certificate = client.certificate.as_deref().ok_or_else(|| {
+            Denial::because(Reason::CredentialMissing, format!("no client certificate, {}", plan.accepts))
+        })?;
+        let verified = self.identities.resolve(Presented::Certificate(certificate), client, now).await?;
+        self.shared.revocations.check(&verified, plan.settings.on_stale, now)
+    }
+
+    /// Asks the revocation log. A session that was ended there is, where the route serves anyone, like one that is gone
+    /// from the store: whoever logged out is nobody, not locked out.
+    fn still_valid(&self, plan: &Plan, identity: Identity, now: Timestamp) -> Result<Identity, Denial> {
+        let Identity::Verified(verified) = &identity else { return Ok(identity) };
+        match self.shared.revocations.check(verified, plan.settings.on_stale, now) {
+            Err(denial)
+                if denial.reason == Reason::Revoked
+                    && verified.kind == CredentialKind::Session
+                    && plan.accepts.is_optional() =>
+            {
+                Ok(Identity::Anonymous)
+            }
+            checked => checked.map(|()| identity),
+        }
     }
 }
+
+/// Whether this is a session that is over, rather than something presented that is wrong.
+fn has_ended(found: &Found<'_>, reason: Reason) -> bool {
+    found.presented.kind() == CredentialKind::Session
+        && matches!(reason, Reason::SessionUnknown | Reason::SessionExpired)
+}
+
+/// What stage 1 has found out.
+type Routed<'a> = route::Routed<'a, 'a, Arc<Plan>>;
+
+/// Doors that are served on several threads need the decision to be `Send`.
+const _: fn(&Gate, &CheckRequest<'_>) = |gate, request| {
+    const fn is_send<T: Send>(_: &T) {}
+    is_send(&gate.check(request));
+};
+
+#[cfg(test)]
+mod tests;

@@ -2,21 +2,62 @@
 
 use std::sync::Arc;
 
+use http::header::{CACHE_CONTROL, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 
+use super::credential::{Carrier, Reader};
+use super::headers::{Hygiene, Introduction};
 use crate::model::Identity;
 use crate::model::settings::RouteSettings;
 
 /// Proof that the gate said yes to one request, and what that request becomes. Only the gate makes one; it cannot be
 /// copied; forwarding consumes it and takes the target from it.
+///
+/// Nothing else can make one:
+///
+/// ```compile_fail
+/// use portcullis::gate::Permit;
+/// fn forged(real: Permit) -> Permit {
+///     Permit { ..real }
+/// }
+/// ```
+///
+/// ```compile_fail
+/// let forged = portcullis::gate::Permit::grant(todo!());
+/// ```
+///
+/// and it cannot be used twice:
+///
+/// ```compile_fail
+/// fn twice(permit: portcullis::gate::Permit) -> [portcullis::gate::Permit; 2] {
+///     [permit.clone(), permit]
+/// }
+/// ```
+///
+/// while looking at it is free:
+///
+/// ```
+/// fn target(permit: &portcullis::gate::Permit) -> &str {
+///     permit.target().as_str()
+/// }
+/// ```
 #[derive(Debug)]
-pub struct Permit {
-    route: Arc<RouteSettings>,
-    identity: Identity,
-    method: Method,
-    target: PathAndQuery,
-    destination: Destination,
+pub struct Permit(Grant);
+
+/// What the gate has decided.
+#[derive(Debug)]
+pub(in crate::gate) struct Grant {
+    pub(in crate::gate) route: Arc<RouteSettings>,
+    pub(in crate::gate) identity: Identity,
+    pub(in crate::gate) method: Method,
+    pub(in crate::gate) target: PathAndQuery,
+    pub(in crate::gate) destination: Destination,
+    /// What brought the credential that counted.
+    pub(in crate::gate) carrier: Option<Carrier>,
+    pub(in crate::gate) introduction: Option<Arc<Introduction>>,
+    pub(in crate::gate) hygiene: Arc<Hygiene>,
+    pub(in crate::gate) reader: Arc<Reader>,
 }
 
 /// Where a permitted request goes.
@@ -29,41 +70,59 @@ pub enum Destination {
 }
 
 impl Permit {
+    /// For the gate, once every stage has agreed.
+    pub(in crate::gate) const fn grant(grant: Grant) -> Self {
+        Self(grant)
+    }
+
     /// The route that was chosen.
     pub fn route(&self) -> &RouteSettings {
-        &self.route
+        &self.0.route
     }
+
     /// Who it is.
-    pub fn identity(&self) -> &Identity {
-        &self.identity
+    pub const fn identity(&self) -> &Identity {
+        &self.0.identity
     }
+
     /// The method that was decided on.
-    pub fn method(&self) -> &Method {
-        &self.method
+    pub const fn method(&self) -> &Method {
+        &self.0.method
     }
+
     /// The path and query that were decided on, byte for byte.
-    pub fn target(&self) -> &PathAndQuery {
-        &self.target
+    pub const fn target(&self) -> &PathAndQuery {
+        &self.0.target
     }
+
     /// Where it goes.
-    pub fn destination(&self) -> &Destination {
-        &self.destination
+    pub const fn destination(&self) -> &Destination {
+        &self.0.destination
     }
+
     /// Makes the request's headers what the upstream may see: removes every identity header in every spelling, our
     /// session cookie and the credentials that were used, then sets identity headers and the assertion. Hop-by-hop headers
     /// must be gone already.
     pub fn rewrite_headers(&self, headers: &mut HeaderMap) {
-        let _ = headers;
-        todo!()
+        self.0.hygiene.clean(headers);
+        if !self.0.route.forward_credentials
+            && let Some(carrier) = self.0.carrier
+        {
+            self.0.reader.remove(carrier, headers);
+        }
+        if let Some(introduction) = &self.0.introduction {
+            introduction.set(headers);
+        }
     }
+
     /// Removes identity headers from trailers, in every spelling.
     pub fn rewrite_trailers(&self, trailers: &mut HeaderMap) {
-        let _ = trailers;
-        todo!()
+        self.0.hygiene.clean(trailers);
     }
+
     /// What answering needs to know once forwarding has consumed the permit.
     pub fn answer(&self) -> Answer {
-        todo!()
+        Answer { route: self.0.route.clone(), identity: self.0.identity.clone(), hygiene: self.0.hygiene.clone() }
     }
 }
 
@@ -74,13 +133,20 @@ pub struct Answer {
     pub route: Arc<RouteSettings>,
     /// Who it is.
     pub identity: Identity,
+    hygiene: Arc<Hygiene>,
 }
 
 impl Answer {
     /// Makes the answer's headers what the client may see: an upstream's `Set-Cookie` of our session cookie's name goes;
     /// authenticated answers get `Cache-Control: private` unless the upstream said otherwise.
     pub fn harden(&self, headers: &mut HeaderMap) {
-        let _ = headers;
-        todo!()
+        self.hygiene.clean_answer(headers);
+        if self.identity.verified().is_some() && !headers.contains_key(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        }
     }
 }
+
+#[cfg(test)]
+#[path = "permit_tests.rs"]
+mod tests;

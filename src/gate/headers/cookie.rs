@@ -48,7 +48,9 @@ pub(in crate::gate) fn remove_set(headers: &mut HeaderMap, name: &str) {
 fn read(crumb: &[u8]) -> (&[u8], &[u8]) {
     let end = crumb.iter().position(|b| *b == b'=');
     match end.and_then(|end| crumb.split_at_checked(end)) {
-        Some((name, value)) => (name.trim_ascii(), value.trim_ascii().strip_prefix(b"=").unwrap_or_default().trim_ascii()),
+        Some((name, value)) => {
+            (name.trim_ascii(), value.trim_ascii().strip_prefix(b"=").unwrap_or_default().trim_ascii())
+        }
         None => (crumb.trim_ascii(), b""),
     }
 }
@@ -115,7 +117,9 @@ mod tests {
     #[test]
     fn an_upstream_cannot_set_our_cookie() {
         let mut headers = HeaderMap::new();
-        for value in ["a=1; Path=/", "__Host-session=evil; Secure", " __Host-session =evil", "=__Host-session=evil", "b=2"] {
+        for value in
+            ["a=1; Path=/", "__Host-session=evil; Secure", " __Host-session =evil", "=__Host-session=evil", "b=2"]
+        {
             headers.append(SET_COOKIE, value.parse().unwrap());
         }
         remove_set(&mut headers, NAME);

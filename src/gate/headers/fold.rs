@@ -109,7 +109,9 @@ mod tests {
     #[test]
     fn other_names_stay() {
         let forbidden = Forbidden::new(&[HeaderName::from_static("x-user")]);
-        for name in ["xuser", "x-users", "x-use", "user", "x-authx", "xx-auth-a", "authorization", "x-api-key", "cookie"] {
+        for name in
+            ["xuser", "x-users", "x-use", "user", "x-authx", "xx-auth-a", "authorization", "x-api-key", "cookie"]
+        {
             assert!(!stripped(&forbidden, name), "{name}");
         }
     }

@@ -1,1 +1,58 @@
 //! What is set on, and removed from, the headers that an upstream sees.
+
+pub(in crate::gate) mod cookie;
+mod fold;
+mod introduction;
+mod value;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName};
+
+use self::fold::Forbidden;
+pub(in crate::gate) use self::introduction::{Introducer, Introduction};
+use crate::model::settings::{IdentityField, Settings};
+
+/// What no request takes past us, whatever its route: names that speak of identity or would change the request once it
+/// has been decided on, and our session cookie.
+#[derive(Debug)]
+pub(in crate::gate) struct Hygiene {
+    forbidden: Forbidden,
+    session_cookie: Arc<str>,
+}
+
+impl Hygiene {
+    /// By the identity headers of all routes: a name that one route sets is stripped on every route, since several may
+    /// lead to the same upstream.
+    pub(in crate::gate) fn new(settings: &Settings) -> Self {
+        let own = settings.routes.iter().flat_map(|route| route.identity.headers.iter().map(|(name, _)| name));
+        let forbidden = Forbidden::new(own.chain([&settings.assertion.header]));
+        Self { forbidden, session_cookie: settings.session.cookie.clone() }
+    }
+
+    /// Cleans a request's headers or trailers.
+    pub(in crate::gate) fn clean(&self, headers: &mut HeaderMap) {
+        self.forbidden.strip(headers);
+        cookie::remove(headers, &self.session_cookie);
+    }
+
+    /// Cleans an answer: our session cookie is ours to set.
+    pub(in crate::gate) fn clean_answer(&self, headers: &mut HeaderMap) {
+        cookie::remove_set(headers, &self.session_cookie);
+    }
+}
+
+/// The preset `x-auth`; [`fold`] strips its whole prefix.
+const X_AUTH: [(HeaderName, IdentityField); 11] = [
+    (HeaderName::from_static("x-auth-subject"), IdentityField::Subject),
+    (HeaderName::from_static("x-auth-issuer"), IdentityField::Issuer),
+    (HeaderName::from_static("x-auth-method"), IdentityField::Method),
+    (HeaderName::from_static("x-auth-roles"), IdentityField::Roles),
+    (HeaderName::from_static("x-auth-scopes"), IdentityField::Scopes),
+    (HeaderName::from_static("x-auth-groups"), IdentityField::Groups),
+    (HeaderName::from_static("x-auth-tenant"), IdentityField::Tenant),
+    (HeaderName::from_static("x-auth-email"), IdentityField::Email),
+    (HeaderName::from_static("x-auth-name"), IdentityField::Name),
+    (HeaderName::from_static("x-auth-session"), IdentityField::Session),
+    (HeaderName::from_static("x-auth-credential"), IdentityField::Credential),
+];

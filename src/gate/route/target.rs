@@ -207,8 +207,7 @@ fn decode_leniently(text: &str) -> Option<String> {
     let mut rest = text.as_bytes();
     let mut any = false;
     while let Some((&first, others)) = rest.split_first() {
-        rest = others;
-        let (byte, others) = match escaped(others).filter(|_| first == b'%') {
+        let (byte, after) = match escaped(others).filter(|_| first == b'%') {
             Some(found) => {
                 any = true;
                 found
@@ -216,7 +215,7 @@ fn decode_leniently(text: &str) -> Option<String> {
             None => (first, others),
         };
         bytes.push(byte);
-        rest = others;
+        rest = after;
     }
     any.then(|| String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -1,0 +1,110 @@
+//! `Authorization: Bearer` (RFC 6750, section 2.1), and what a bearer text is.
+
+use super::Presented;
+use crate::crypto::api_key;
+
+/// What an `Authorization` header holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Authorization<'a> {
+    /// A bearer token.
+    Bearer(&'a str),
+    /// Another scheme.
+    Other,
+    /// No grammar allows it.
+    Malformed,
+}
+
+/// Reads the header's value: a scheme, in any case, and for `Bearer` one or more spaces and a `b64token`.
+pub(super) fn read(value: &[u8]) -> Authorization<'_> {
+    let end = value.iter().position(|b| !is_token_char(*b)).unwrap_or(value.len());
+    let Some((scheme, rest)) = value.split_at_checked(end).filter(|(scheme, _)| !scheme.is_empty()) else {
+        return Authorization::Malformed;
+    };
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Authorization::Other;
+    }
+    let start = rest.iter().position(|b| *b != b' ').unwrap_or(rest.len());
+    match rest.get(start..).map(std::str::from_utf8) {
+        Some(Ok(token)) if start > 0 && is_b64token(token) => Authorization::Bearer(token),
+        _ => Authorization::Malformed,
+    }
+}
+
+/// What a bearer text is, by its form alone; `None`: opaque.
+pub(super) fn classify(token: &str) -> Option<Presented<'_>> {
+    if api_key::has_prefix(token) {
+        return Some(Presented::ApiKey(token));
+    }
+    let mut segments = token.split('.');
+    let three = segments.by_ref().take(3).filter(|segment| !segment.is_empty()).count() == 3;
+    (three && segments.next().is_none()).then_some(Presented::Jwt(token))
+}
+
+/// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
+pub(super) fn is_b64token(token: &str) -> bool {
+    let body = token.trim_end_matches('=');
+    !body.is_empty() && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
+}
+
+/// RFC 9110, section 5.6.2.
+const fn is_token_char(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::CredentialKind;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_scheme_is_read_in_any_case_and_the_token_as_the_grammar_has_it() {
+        for (value, expected) in [
+            ("Bearer abc", Authorization::Bearer("abc")),
+            ("bEARER   a.b-c_d~e+f/g==", Authorization::Bearer("a.b-c_d~e+f/g==")),
+            ("Basic dXNlcjpw", Authorization::Other),
+            ("Bearerx abc", Authorization::Other),
+            ("Negotiate", Authorization::Other),
+            ("", Authorization::Malformed),
+            ("=x", Authorization::Malformed),
+            (" Bearer abc", Authorization::Malformed),
+            ("Bearer", Authorization::Malformed),
+            ("Bearer ", Authorization::Malformed),
+            ("Bearer\tabc", Authorization::Malformed),
+            ("Bearer=abc", Authorization::Malformed),
+            ("Bearer a b", Authorization::Malformed),
+            ("Bearer a, Bearer b", Authorization::Malformed),
+            ("Bearer \"a\"", Authorization::Malformed),
+            ("Bearer ==", Authorization::Malformed),
+            ("Bearer a=b", Authorization::Malformed),
+            ("Bearer ä", Authorization::Malformed),
+        ] {
+            assert_eq!(read(value.as_bytes()), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn the_form_alone_says_what_a_bearer_is() {
+        let kind = |token| classify(token).map(|p| p.kind());
+        assert_eq!(kind("a.b.c"), Some(CredentialKind::Jwt));
+        assert_eq!(kind("pc_dev_a_b"), Some(CredentialKind::ApiKey));
+        assert_eq!(kind("pc_a.b.c"), Some(CredentialKind::ApiKey));
+        for opaque in ["", "a", "a.b", "a.b.", ".b.c", "a..c", "a.b.c.d", "a.b.c.", "PC_x", "..", "..."] {
+            assert_eq!(kind(opaque), None, "{opaque}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn f26_no_bytes_panic_or_make_a_token_that_is_none(value in prop::collection::vec(any::<u8>(), 0..40)) {
+            let value = [b"Bearer ".as_slice(), &value].concat();
+            if let Authorization::Bearer(token) = read(&value) {
+                prop_assert!(is_b64token(token));
+            }
+        }
+    }
+}
