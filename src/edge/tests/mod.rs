@@ -1,10 +1,12 @@
 //! The edge on real sockets.
 
+mod certificates;
 mod drain;
 mod http1;
 mod http2;
 mod listen;
 mod tls;
+mod world;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use tokio::io::AsyncWriteExt;
@@ -10,60 +10,11 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::http2::{client, get, text};
-use super::{Files, Server, open, rest, run, settings};
+use super::world::{AnyCertificate, World};
+use super::{Server, rest, run, settings};
 use crate::crypto::dev_certs::{DevCertificate, DevCertificates};
-use crate::model::settings::{CertificateFiles, ClientAuth, TlsSettings};
+use crate::model::settings::{ClientAuth, TlsSettings};
 use crate::model::{Clock, SystemClock, Timestamp};
-
-/// A CA, the files that it made, and settings that use them.
-struct World {
-    files: Files,
-    ca: DevCertificates,
-}
-
-impl World {
-    fn new() -> Self {
-        Self { files: Files::new(), ca: DevCertificates::new(SystemClock.now()).unwrap() }
-    }
-
-    fn certificate(&mut self, name: &str, hosts: &[&str]) -> CertificateFiles {
-        let made = self.ca.server(hosts).unwrap();
-        CertificateFiles {
-            chain: self.files.write(&format!("{name}.pem"), &made.chain_pem),
-            key: self.files.write(&format!("{name}.key"), made.key_pem.expose()),
-        }
-    }
-
-    fn tls(&mut self) -> TlsSettings {
-        TlsSettings { certificates: vec![self.certificate("main", &["localhost"])], client_auth: None, tls12: true }
-    }
-
-    fn client_auth(&self, required: bool) -> ClientAuth {
-        ClientAuth { required, ca: self.files.write("clients.pem", &self.ca.ca_pem()), crls: Vec::new() }
-    }
-
-    /// A client that trusts the CA.
-    fn client(&self, alpn: &[&[u8]], certificate: Option<&DevCertificate>) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.ca.ca_pem().as_bytes()).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        let mut config = match certificate {
-            None => builder.with_no_client_auth(),
-            Some(certificate) => builder
-                .with_client_auth_cert(
-                    vec![CertificateDer::from_pem_slice(certificate.chain_pem.as_bytes()).unwrap()],
-                    PrivateKeyDer::from_pem_slice(certificate.key_pem.expose().as_bytes()).unwrap(),
-                )
-                .unwrap(),
-        };
-        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-        config
-    }
-}
 
 async fn connect(server: &Server, config: &Arc<ClientConfig>, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
@@ -266,72 +217,6 @@ fn a_revoked_certificate_is_refused_and_an_expired_list_refuses_all() {
 }
 
 #[test]
-fn f54_a_ca_bundle_without_a_certificate_refuses_to_open() {
-    let mut world = World::new();
-    let tls = world.tls();
-    let auth = world.client_auth(true);
-    let key = tls.certificates[0].key.clone();
-    for (ca, says) in [
-        (world.files.write("empty.pem", ""), "holds no certificate"),
-        (world.files.write("text.pem", "hello"), "holds no certificate"),
-        (key, "holds no certificate"),
-        (world.files.0.path().join("absent.pem"), "cannot be read"),
-        (
-            world.files.write("broken.pem", "-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n"),
-            "not valid PEM",
-        ),
-        (
-            world.files.write("noise.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
-            "no trust anchor",
-        ),
-    ] {
-        let client_auth = Some(ClientAuth { ca: ca.clone(), ..auth.clone() });
-        let error = open(settings(Some(TlsSettings { client_auth, ..tls.clone() }))).unwrap_err().to_string();
-        assert!(error.starts_with("listener.main: ") && error.contains(says), "{error}");
-        assert!(error.contains(&*ca.to_string_lossy()), "{error}");
-    }
-    let crls = vec![world.files.write("no-crl.pem", "")];
-    let client_auth = Some(ClientAuth { crls, ..auth });
-    let error = open(settings(Some(TlsSettings { client_auth, ..tls }))).unwrap_err().to_string();
-    assert!(error.contains("X509 CRL"), "{error}");
-}
-
-#[test]
-fn a_certificate_and_a_key_that_cannot_serve_refuse_to_open() {
-    let mut world = World::new();
-    let (one, two) = (world.certificate("one", &["a"]), world.certificate("two", &["b"]));
-    let text = world.files.write("text", "hello");
-    let locked = world
-        .files
-        .write("locked", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
-    let absent = world.files.0.path().join("absent");
-    for (chain, key, says) in [
-        (&one.chain, &two.key, "does not belong to"),
-        (&absent, &one.key, "cannot be read"),
-        (&one.chain, &absent, "cannot be read"),
-        (&text, &one.key, "holds no certificate"),
-        (&one.chain, &text, "holds no private key"),
-        (&one.chain, &one.chain, "holds no private key"),
-        (&one.chain, &locked, "is encrypted"),
-    ] {
-        let certificates = vec![CertificateFiles { chain: chain.clone(), key: key.clone() }];
-        let tls = TlsSettings { certificates, client_auth: None, tls12: true };
-        let error = open(settings(Some(tls))).unwrap_err().to_string();
-        assert!(error.contains(says), "{says}: {error}");
-    }
-    let none = TlsSettings { certificates: Vec::new(), client_auth: None, tls12: true };
-    assert!(open(settings(Some(none))).unwrap_err().to_string().contains("tls.certificates is empty"));
-}
-
-#[test]
-fn an_expired_certificate_still_opens() {
-    let mut world = World::new();
-    world.ca = DevCertificates::new(Timestamp::from_secs(1_600_000_000)).unwrap();
-    let tls = world.tls();
-    open(settings(Some(tls))).unwrap();
-}
-
-#[test]
 fn f50_a_session_resumes_with_its_own_configuration_and_with_no_other() {
     let mut world = World::new();
     let first = TlsSettings { client_auth: Some(world.client_auth(true)), ..world.tls() };
@@ -405,43 +290,4 @@ fn f61_a_handshake_that_stalls_is_not_waited_for() {
             assert_eq!(rest(&mut stream).await, "", "{begun:?}");
         }
     });
-}
-
-/// Takes any certificate: for tests of which one is presented.
-#[derive(Debug)]
-struct AnyCertificate;
-
-impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: rustls::pki_types::UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
-    }
 }
