@@ -3,6 +3,7 @@
 mod bad;
 mod files;
 mod good;
+mod reference;
 mod truth;
 
 use std::ffi::OsString;

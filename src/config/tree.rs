@@ -121,7 +121,9 @@ fn may_show_secret(text: &str, at: usize) -> bool {
     let odd = |text: &str, quotes: &str| text.matches(quotes).count() % 2 == 1;
     let in_long_string = |quotes: &str| odd(before, quotes) || odd(before.get(..start).unwrap_or_default(), quotes);
     let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-    in_long_string("\"\"\"") || in_long_string("'''") || names_secret(line) || line.contains('@')
+    // A private key that was pasted without quotes is an error a line.
+    let pasted = text.contains("-----BEGIN");
+    pasted || in_long_string("\"\"\"") || in_long_string("'''") || names_secret(line) || line.contains('@')
 }
 
 /// Words that a secret's key has.
@@ -199,6 +201,7 @@ mod tests {
             ("a = 1\nb = \"redis://u:hunter2@h\\q\"\n", 2, false),
             ("key = '''\n-----BEGIN\nhunter2'\\\n''' x", 4, false),
             ("key = \"\"\"\nhunter2 \\q\n\"\"\"", 2, false),
+            ("key = -----BEGIN PRIVATE KEY-----\nhunter2=\n", 1, false),
             ("secret = 'hunter2'\nsecret = 'hunter2'", 2, false),
         ] {
             let mut sources = Sources::default();

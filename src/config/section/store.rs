@@ -14,7 +14,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::new(
         "url",
         Shape::Text,
-        "`memory:` (in this process), `memory:FILE` (kept through restarts), `redis://HOST[:PORT][/DB]`, `rediss://…` (TLS) or `redis+unix://PATH[?db=N]`.",
+        "`memory:` (in this process), `memory:FILE` (kept through restarts), `redis://HOST[:PORT][/DB]`, `rediss://…` (TLS) or `redis+unix:///PATH[?db=N]`.",
     )
     .default(Given::Text("memory:")),
     Key::new("username", Shape::Text, "ACL user of Redis."),

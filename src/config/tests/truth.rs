@@ -81,3 +81,79 @@ fn defaults_of_the_table_of_keys_are_those_of_the_model() {
     let [by_url, named] = &upstreams[..] else { panic!("two") };
     assert_eq!((by_url.max_idle, by_url.max_connections), (named.max_idle, named.max_connections));
 }
+
+#[test]
+fn the_example_and_its_comments_fit_the_schema() {
+    let schema = schema();
+    let example = std::fs::read_to_string(checked_in("config.example.toml")).expect("readable");
+    let whole: serde_json::Value = toml::from_str(&example).expect("TOML");
+    assert_eq!(misfit(&whole, &schema, &schema, true), None);
+    let (mut header, mut seen) = (String::new(), 0);
+    for line in example.lines() {
+        let text = line.strip_prefix("# ").unwrap_or(line);
+        if text.starts_with('[') {
+            header = text.split('#').next().unwrap_or_default().trim().to_owned();
+        }
+        let key = text.split_once(" = ").map(|(key, _)| key).filter(|_| line.starts_with("# "));
+        if key.is_some_and(|key| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')) {
+            let text = text.split("   or   ").next().unwrap_or_default();
+            let document = if header.is_empty() { text.to_owned() } else { format!("{header}\n{text}") };
+            let value: serde_json::Value = toml::from_str(&document).unwrap_or_else(|e| panic!("{document}: {e}"));
+            assert_eq!(misfit(&value, &schema, &schema, false), None, "{document}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 50, "{seen}");
+    let bad = serde_json::json!({ "server": { "workers": "many" } });
+    assert!(misfit(&bad, &schema, &schema, true).is_some());
+}
+
+/// Where a value does not fit a schema, as far as ours goes; `whole`: whether what is required must be there.
+fn misfit(
+    value: &serde_json::Value,
+    schema: &serde_json::Value,
+    root: &serde_json::Value,
+    whole: bool,
+) -> Option<String> {
+    use serde_json::Value;
+    let wrong = || Some(format!("{value} is not {schema}"));
+    if let Some(name) = schema["$ref"].as_str() {
+        let name = name.strip_prefix("#/$defs/").expect("a definition");
+        return misfit(value, &root["$defs"][name], root, whole);
+    }
+    if let Some(any) = schema["anyOf"].as_array() {
+        return if any.iter().any(|schema| misfit(value, schema, root, whole).is_none()) { None } else { wrong() };
+    }
+    if let Some(choices) = schema["enum"].as_array() {
+        return if choices.contains(value) { None } else { wrong() };
+    }
+    match (schema["type"].as_str(), value) {
+        (Some("boolean"), Value::Bool(_)) | (Some("string"), Value::String(_)) | (None, _) => None,
+        (Some("integer"), Value::Number(n)) if n.as_i64() >= schema["minimum"].as_i64() => None,
+        (Some("array"), Value::Array(list)) => list.iter().find_map(|v| misfit(v, &schema["items"], root, whole)),
+        (Some("object"), Value::Object(object)) => {
+            let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let lacks = required.filter(|_| whole).find(|key| !object.contains_key(*key));
+            let entry =
+                |(key, value): (&String, &Value)| match (&schema["properties"][key], &schema["additionalProperties"]) {
+                    (Value::Null, Value::Object(_)) => misfit(value, &schema["additionalProperties"], root, whole),
+                    (Value::Null, _) => Some(format!("no `{key}`")),
+                    (schema, _) => misfit(value, schema, root, whole),
+                };
+            lacks.map(|key| format!("lacks `{key}`")).or_else(|| object.iter().find_map(entry))
+        }
+        _ => wrong(),
+    }
+}
+
+#[test]
+fn the_reference_that_is_checked_in_is_the_generated_one() {
+    let path = checked_in("docs/configuration.md");
+    let generated = super::reference::text();
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::create_dir_all(checked_in("docs")).expect("writable");
+        std::fs::write(&path, &generated).expect("writable");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == generated, "`docs/configuration.md` is stale: run the tests with UPDATE_SCHEMA=1");
+}
