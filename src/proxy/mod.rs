@@ -231,3 +231,6 @@ impl Proxy {
         response
     }
 }
+
+#[cfg(test)]
+mod tests;

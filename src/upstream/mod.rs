@@ -81,4 +81,6 @@ impl Upstreams {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
