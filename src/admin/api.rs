@@ -47,7 +47,10 @@ impl Api {
         match (&head.method, resource, id) {
             (&Method::GET, "status", None) => json(StatusCode::OK, &self.status()),
 
-            (&Method::GET, "keys", None) => answered(StatusCode::OK, operations.list_keys().await),
+            (&Method::GET, "keys", None) => match request::principal(head.uri.query()) {
+                Ok(of) => answered(StatusCode::OK, operations.list_keys(of.as_ref()).await),
+                Err(why) => refused(&why),
+            },
             (&Method::POST, "keys", None) => match request::json(&head.headers, body).await {
                 Ok(new) => answered(StatusCode::CREATED, operations.create_key(new).await),
                 Err((status, why)) => problem(status, &why),

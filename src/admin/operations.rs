@@ -139,10 +139,12 @@ impl Operations {
         Ok(CreatedKey { key: minted.text, record: KeyView::new(record, now) })
     }
 
-    /// All API keys, oldest first.
-    pub async fn list_keys(&self) -> Result<Vec<KeyView>, OperationError> {
+    /// All API keys, or those of one principal, oldest first.
+    pub async fn list_keys(&self, of: Option<&Principal>) -> Result<Vec<KeyView>, OperationError> {
         let now = self.clock.now();
-        Ok(self.store.api_keys.list().await?.into_iter().map(|record| KeyView::new(record, now)).collect())
+        let mut records = self.store.api_keys.list().await?;
+        records.retain(|record| of.is_none_or(|principal| record.principal == *principal));
+        Ok(records.into_iter().map(|record| KeyView::new(record, now)).collect())
     }
 
     /// One API key.

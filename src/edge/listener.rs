@@ -53,6 +53,16 @@ pub(super) enum Acceptor {
 }
 
 impl Listener {
+    /// Reads certificates, and opens nothing.
+    pub fn check(settings: &ListenerSettings, clock: &dyn Clock) -> Result<(), ListenError> {
+        match &settings.tls {
+            Some(tls) => tls::server_config(tls, clock)
+                .map(drop)
+                .map_err(|problem| ListenError { listener: Arc::clone(&settings.name), problem }),
+            None => Ok(()),
+        }
+    }
+
     /// Reads certificates and opens the socket. An occupied port, an unreadable or mismatched certificate or an empty CA
     /// bundle is an error that says so.
     pub fn open(

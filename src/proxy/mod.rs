@@ -231,6 +231,3 @@ impl Proxy {
         response
     }
 }
-
-#[cfg(test)]
-mod tests;

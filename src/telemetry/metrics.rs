@@ -93,10 +93,16 @@ impl Observer for Metrics {
     }
 
     fn store_call(&self, operation: &'static str, took: Duration, ok: bool) {
-        if let Some(call) = self.counts.store_call(operation) {
+        if let Some(call) = named(&self.counts.store_calls, operation) {
             let count = if ok { &call.succeeded } else { &call.failed };
             count.fetch_add(1, Ordering::Relaxed);
             call.duration.observe(took);
+        }
+    }
+
+    fn connection_refused(&self, reason: &'static str) {
+        if let Some(count) = named(&self.counts.refused, reason) {
+            count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -115,7 +121,8 @@ pub(super) struct Counts {
     pub(super) route_names: Vec<Arc<str>>,
     route_index: HashMap<Arc<str>, usize, foldhash::fast::RandomState>,
     pub(super) shards: Box<[Shard]>,
-    pub(super) store_calls: [StoreCalls; MAX_OPERATIONS],
+    pub(super) store_calls: [Named<StoreCalls>; MAX_OPERATIONS],
+    pub(super) refused: [Named<AtomicU64>; MAX_REFUSALS],
     pub(super) issuers: Vec<IssuerCounts>,
     /// [`NEVER`] before the first reading.
     pub(super) staleness_millis: AtomicU64,
@@ -128,6 +135,28 @@ pub(super) const NEVER: u64 = u64::MAX;
 
 /// How many operations of the store are told apart; they are names in our own code.
 const MAX_OPERATIONS: usize = 32;
+
+/// How many reasons to refuse a connection are told apart; likewise.
+const MAX_REFUSALS: usize = 16;
+
+/// Counts under a name that is known once it is first counted.
+#[derive(Debug, Default)]
+pub(super) struct Named<T> {
+    name: OnceLock<&'static str>,
+    counts: T,
+}
+
+impl<T> Named<T> {
+    /// Name and counts, if anything was counted.
+    pub(super) fn taken(&self) -> Option<(&'static str, &T)> {
+        Some((*self.name.get()?, &self.counts))
+    }
+}
+
+/// The counts of this name, whose place is taken at its first call; `None` once all are taken.
+fn named<'a, T>(slots: &'a [Named<T>], name: &'static str) -> Option<&'a T> {
+    slots.iter().find(|slot| *slot.name.get_or_init(|| name) == name).map(|slot| &slot.counts)
+}
 
 /// What one worker counts.
 #[derive(Debug)]
@@ -150,7 +179,6 @@ pub(super) struct RouteCounts {
 /// Of one operation of the store.
 #[derive(Debug, Default)]
 pub(super) struct StoreCalls {
-    pub(super) operation: OnceLock<&'static str>,
     pub(super) succeeded: AtomicU64,
     pub(super) failed: AtomicU64,
     pub(super) duration: Histogram,
@@ -187,6 +215,7 @@ impl Counts {
             route_names,
             route_index,
             store_calls: Default::default(),
+            refused: Default::default(),
             issuers: issuers
                 .iter()
                 .map(|name| IssuerCounts { name: Arc::clone(name), succeeded: 0.into(), failed: 0.into() })
@@ -212,11 +241,6 @@ impl Counts {
             })
         });
         &self.shards[thread % self.shards.len()]
-    }
-
-    /// The slot of this operation, taken at its first call; `None` once all are taken.
-    fn store_call(&self, operation: &'static str) -> Option<&StoreCalls> {
-        self.store_calls.iter().find(|slot| *slot.operation.get_or_init(|| operation) == operation)
     }
 }
 
@@ -267,6 +291,7 @@ mod tests {
         metrics.connection(1);
         metrics.connection(1);
         metrics.connection(-1);
+        metrics.connection_refused("handshake_timeout");
         metrics.revocation(Duration::from_millis(1500), 7);
         metrics.store_call("find_session", Duration::from_micros(60), false);
         metrics.jwks_refresh("main", true);
@@ -284,6 +309,7 @@ mod tests {
             ("portcullis_request_duration_seconds_bucket{le=\"0.00005\",route=\"app\"}", "1"),
             ("portcullis_request_duration_seconds_bucket{le=\"+Inf\",route=\"app\"}", "2"),
             ("portcullis_connections", "1"),
+            ("portcullis_connections_refused_total{reason=\"handshake_timeout\"}", "1"),
             ("portcullis_revocation_staleness_seconds", "1.5"),
             ("portcullis_revocations", "7"),
             ("portcullis_store_calls_total{operation=\"find_session\",ok=\"false\"}", "1"),

@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::histogram::Snapshot;
-use super::metrics::{CLASSES, CREDENTIALS, Counts, NEVER, Shard, StoreCalls, credential_index};
+use super::metrics::{CLASSES, CREDENTIALS, Counts, NEVER, Named, Shard, StoreCalls, credential_index};
 use crate::model::denial::Reason;
 
 impl Collector for Counts {
@@ -21,6 +21,7 @@ impl Collector for Counts {
         self.credentials(to)?;
         self.durations(to)?;
         self.gauges(to)?;
+        self.refused_connections(to)?;
         self.store_calls(to)?;
         self.jwks_refreshes(to)
     }
@@ -92,8 +93,17 @@ impl Counts {
         info.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
     }
 
+    fn refused_connections(&self, to: &mut DescriptorEncoder) -> fmt::Result {
+        let help = "Client connections closed before their first request, by reason";
+        let mut family = counters(to, "portcullis_connections_refused", help)?;
+        for (reason, count) in self.refused.iter().filter_map(Named::taken) {
+            counter(&mut family, &[("reason", reason)], count.load(Ordering::Relaxed))?;
+        }
+        Ok(())
+    }
+
     fn store_calls(&self, to: &mut DescriptorEncoder) -> fmt::Result {
-        let named = || self.store_calls.iter().filter_map(|call| Some((*call.operation.get()?, call)));
+        let named = || self.store_calls.iter().filter_map(Named::taken);
         let mut family = counters(to, "portcullis_store_calls", "Calls to the store, by operation and success")?;
         for (operation, StoreCalls { succeeded, failed, .. }) in named() {
             for (ok, count) in [(true, succeeded), (false, failed)] {

@@ -3,6 +3,7 @@
 mod balance;
 mod connect;
 mod pool;
+mod probe;
 mod request;
 mod response;
 mod tls;
@@ -22,6 +23,7 @@ use crate::model::Denial;
 use crate::model::denial::Reason;
 use crate::model::settings::UpstreamSettings;
 
+pub use self::probe::probe;
 pub use self::response::ResponseBody;
 
 /// What went wrong with a body, of whichever side.
@@ -80,7 +82,5 @@ impl Upstreams {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

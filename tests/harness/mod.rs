@@ -1,5 +1,6 @@
 //! Starts real servers and speaks to them byte for byte.
 
 pub mod http;
+pub mod process;
 pub mod redis;
 pub mod upstream;

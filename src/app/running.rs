@@ -1,0 +1,108 @@
+//! A Portcullis that runs, and how it ends.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio_util::sync::CancellationToken;
+
+use super::sockets::Addresses;
+use super::workers::Workers;
+use crate::admin::Readiness;
+use crate::edge::Drain;
+use crate::model::settings::{Bind, ServerSettings};
+
+/// A Portcullis that runs. Dropping it ends it at once.
+pub struct Running {
+    pub(super) addresses: Addresses,
+    pub(super) readiness: Arc<Readiness>,
+    pub(super) drain: Drain,
+    pub(super) stop: CancellationToken,
+    pub(super) workers: Workers,
+    pub(super) background: Option<JoinHandle<()>>,
+    pub(super) server: ServerSettings,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Every request in flight was answered.
+    Completely,
+    /// `shutdown_grace` was over before that; what was left has been cut off.
+    CutOff,
+}
+
+impl Running {
+    /// The TCP address of the listener of this name.
+    pub fn address(&self, listener: &str) -> Option<SocketAddr> {
+        self.addresses.listeners.iter().find(|(name, _)| &**name == listener).and_then(|(_, bind)| match bind {
+            Bind::Tcp(address) => Some(*address),
+            Bind::Unix(_) => None,
+        })
+    }
+
+    /// Every listener and where it listens.
+    pub fn listeners(&self) -> &[(Arc<str>, Bind)] {
+        &self.addresses.listeners
+    }
+
+    /// Where `/livez`, `/readyz` and `/metrics` are.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.addresses.health
+    }
+
+    /// The Unix socket of operations.
+    pub fn admin_socket(&self) -> Option<&Path> {
+        self.addresses.admin_socket.as_deref()
+    }
+
+    /// The TCP address of operations.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.addresses.admin_tcp
+    }
+
+    /// How many threads serve requests.
+    pub fn worker_count(&self) -> usize {
+        self.workers.count()
+    }
+
+    /// Waits until new requests are welcome; `false` where draining came first.
+    pub async fn ready(&self) -> bool {
+        self.readiness.started().await
+    }
+
+    /// Waits until every worker has ended, which without [`Running::shutdown`] none should.
+    pub async fn ended(&mut self) {
+        self.workers.ended().await;
+    }
+
+    /// Ends it with patience: unready, `drain_delay`, no new connections, then at most `shutdown_grace` for what is in
+    /// flight.
+    pub async fn shutdown(mut self) -> Drained {
+        self.readiness.draining();
+        tokio::time::sleep(self.server.drain_delay).await;
+        self.drain.begin();
+        let outcome = match tokio::time::timeout(self.server.shutdown_grace, self.workers.ended()).await {
+            Ok(()) => Drained::Completely,
+            Err(_) => Drained::CutOff,
+        };
+        self.stop_now();
+        outcome
+    }
+
+    fn stop_now(&mut self) {
+        self.stop.cancel();
+        self.workers.join();
+        if let Some(background) = self.background.take() {
+            // If it panicked it has said so on standard error.
+            let _ = background.join();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop_now();
+    }
+}

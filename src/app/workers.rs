@@ -1,0 +1,138 @@
+//! The threads that serve requests, each with a runtime, a gate and upstream connections of its own.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
+
+use super::StartError;
+use crate::crypto::Signer;
+use crate::edge::{self, Drain, Listener};
+use crate::gate::{Gate, Shared};
+use crate::model::settings::Settings;
+use crate::proxy::Proxy;
+use crate::store::Store;
+use crate::upstream::Upstreams;
+
+/// What every worker is made of.
+#[derive(Clone)]
+pub(super) struct WorkerParts {
+    pub(super) settings: Arc<Settings>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) store: Store,
+    pub(super) signer: Arc<Signer>,
+    pub(super) jwks: Bytes,
+    pub(super) listeners: Arc<Vec<Listener>>,
+    pub(super) drain: Drain,
+    pub(super) stop: CancellationToken,
+}
+
+/// All workers.
+pub(super) struct Workers {
+    threads: Vec<JoinHandle<()>>,
+    /// Yields nothing; closed once every worker has ended.
+    ended: mpsc::Receiver<()>,
+}
+
+impl Workers {
+    /// Starts them; returns once each of them serves, or stops them all.
+    pub(super) fn start(parts: WorkerParts) -> Result<Self, StartError> {
+        let count = parts.settings.server.workers.unwrap_or_else(available).max(1);
+        let stop = parts.stop.clone();
+        let (alive, ended) = mpsc::channel(1);
+        let (started, outcomes) = std::sync::mpsc::channel();
+        let mut workers = Self { threads: Vec::with_capacity(count), ended };
+        let outcome = (0..count)
+            .try_for_each(|number| {
+                let parts = WorkerParts { store: parts.store.handle(), ..parts.clone() };
+                let (alive, started) = (alive.clone(), started.clone());
+                let thread = std::thread::Builder::new()
+                    .name(format!("worker-{number}"))
+                    .spawn(move || {
+                        run(parts, &started);
+                        drop(alive);
+                    })
+                    .map_err(|problem| StartError::Failed(format!("cannot start a thread: {problem}")))?;
+                workers.threads.push(thread);
+                Ok(())
+            })
+            .and_then(|()| {
+                drop(started);
+                (0..count).try_for_each(|_| {
+                    outcomes.recv().unwrap_or_else(|_| Err(StartError::Failed("a worker broke off".to_owned())))
+                })
+            });
+        match outcome {
+            Ok(()) => Ok(workers),
+            Err(problem) => {
+                stop.cancel();
+                workers.join();
+                Err(problem)
+            }
+        }
+    }
+
+    /// Waits until all have ended.
+    pub(super) async fn ended(&mut self) {
+        while self.ended.recv().await.is_some() {}
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Waits for the threads, which must have been told to stop.
+    pub(super) fn join(&mut self) {
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has said so on standard error.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The CPUs that this process may use: affinity and the quota of its cgroup (v1 and v2) counted.
+fn available() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn run(parts: WorkerParts, started: &std::sync::mpsc::Sender<Result<(), StartError>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(problem) => {
+            let _ = started.send(Err(StartError::Failed(format!("cannot start a runtime: {problem}"))));
+            return;
+        }
+    };
+    let WorkerParts { listeners, drain, stop, .. } = parts.clone();
+    let local = LocalSet::new();
+    local.block_on(&runtime, async {
+        match handler(parts) {
+            Ok(handler) => {
+                let _ = started.send(Ok(()));
+                tokio::select! {
+                    () = edge::serve(listeners, Rc::new(handler), drain) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+            Err(problem) => {
+                let _ = started.send(Err(problem));
+            }
+        }
+    });
+    drop(local);
+    // Not to wait for a name that is still being resolved.
+    runtime.shutdown_background();
+}
+
+fn handler(parts: WorkerParts) -> Result<Proxy, StartError> {
+    let WorkerParts { settings, shared, store, signer, jwks, .. } = parts;
+    let upstreams = Upstreams::new(&settings.upstreams)?;
+    let gate = Gate::new(&settings, shared.clone(), store, signer)?;
+    Ok(Proxy::new(gate, upstreams, shared, &settings.routes, settings.log.access, jwks))
+}

@@ -1,0 +1,69 @@
+//! How a verb fails.
+
+use std::process::ExitCode;
+
+use super::output;
+use crate::app::StartError;
+use crate::config::Problems;
+
+/// Why a verb did not do what it was asked.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Refused or failed, with a message: 1.
+    Failed(String),
+    /// Bad usage or configuration, with a message: 2.
+    Usage(String),
+    /// A configuration that is not good: 2.
+    Configuration(Problems),
+    /// All has been said already.
+    Said(u8),
+}
+
+impl Failure {
+    pub(super) fn failed(message: impl Into<String>) -> Self {
+        Self::Failed(message.into())
+    }
+
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(message.into())
+    }
+
+    /// Says it on standard error; the exit code.
+    pub(super) fn report(self) -> ExitCode {
+        match self {
+            Self::Failed(message) => {
+                output::complain(&format!("portcullis: {message}"));
+                ExitCode::from(1)
+            }
+            Self::Usage(message) => {
+                output::complain(&format!("portcullis: {message}"));
+                ExitCode::from(2)
+            }
+            Self::Configuration(Problems { problems }) => {
+                for problem in &problems {
+                    output::complain(problem.rendered.trim_end());
+                    output::complain("");
+                }
+                let count = problems.len();
+                output::complain(&format!("{count} problem{}", if count == 1 { "" } else { "s" }));
+                ExitCode::from(2)
+            }
+            Self::Said(code) => ExitCode::from(code),
+        }
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::Configuration(problems)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(problem: StartError) -> Self {
+        match problem {
+            StartError::Configuration(message) => Self::Usage(message),
+            StartError::Failed(message) => Self::Failed(message),
+        }
+    }
+}

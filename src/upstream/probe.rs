@@ -1,0 +1,35 @@
+//! Whether endpoints can be reached at all, for `portcullis check --connect`.
+
+use tokio::net::TcpStream;
+
+use super::UpstreamError;
+use super::connect::ConnectError;
+use super::tls::{EndpointTls, client_config};
+use crate::model::settings::{Endpoint, UpstreamSettings};
+
+/// Connects to every endpoint as far as TLS, and hangs up; why it failed where it did.
+pub async fn probe(settings: &UpstreamSettings) -> Result<Vec<(Endpoint, Option<String>)>, UpstreamError> {
+    let broken = |problem| UpstreamError { upstream: settings.name.clone(), problem };
+    let mut outcomes = Vec::with_capacity(settings.endpoints.len());
+    for endpoint in &settings.endpoints {
+        let tls = if endpoint.https {
+            let config = client_config(&settings.tls).map_err(broken)?;
+            Some(EndpointTls::new(&config, endpoint, &settings.tls).map_err(broken)?)
+        } else {
+            None
+        };
+        let limit = settings.timeouts.connect;
+        let attempt = tokio::time::timeout(limit, reach(endpoint, tls.as_ref())).await;
+        let outcome = attempt.unwrap_or(Err(ConnectError::TimedOut(limit)));
+        outcomes.push((endpoint.clone(), outcome.err().map(|problem| problem.to_string())));
+    }
+    Ok(outcomes)
+}
+
+async fn reach(endpoint: &Endpoint, tls: Option<&EndpointTls>) -> Result<(), ConnectError> {
+    let tcp = TcpStream::connect((&*endpoint.host, endpoint.port)).await.map_err(ConnectError::Tcp)?;
+    if let Some(tls) = tls {
+        tls.connector.connect(tls.name.clone(), tcp).await.map_err(ConnectError::Tls)?;
+    }
+    Ok(())
+}
