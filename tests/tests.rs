@@ -14,6 +14,7 @@
     reason = "tests fail by panicking, and the harness offers more than each test uses"
 )]
 
+mod app;
 mod cli;
 mod harness;
 mod layers;

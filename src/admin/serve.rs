@@ -19,9 +19,9 @@ use tokio::sync::Semaphore;
 pub type Answer = Response<Full<Bytes>>;
 
 /// Connections at once, of one listener.
-const MAX_CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 256;
 /// How long a request head may take, and a connection be idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait after a failed accept (out of descriptors, say) before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 

@@ -43,8 +43,12 @@ pub(super) fn start(parts: Parts) -> Result<JoinHandle<()>, StartError> {
 async fn run(parts: Parts) {
     let Parts { readiness, shared, store, api, admin, stop } = parts;
     let follower = (shared.clone(), store.handle());
-    tokio::task::spawn_local(async move { revocation::follow(&follower.0, &follower.1).await });
-    tokio::task::spawn_local(keep_keys(shared.clone()));
+    tokio::task::spawn_local(forever("following the revocation log", move || {
+        let (shared, store) = follower.clone();
+        async move { revocation::follow(&shared, &store).await }
+    }));
+    let keys = shared.clone();
+    tokio::task::spawn_local(forever("keeping issuers' keys", move || keep_keys(keys.clone())));
     tokio::task::spawn_local(settle(readiness.clone(), shared.clone(), store));
 
     // The socket's file goes when this is dropped, at the end.
@@ -72,6 +76,16 @@ async fn run(parts: Parts) {
         tracing::error!(%problem, "the admin plane is not served");
     }
     stop.cancelled().await;
+}
+
+/// Does what must never end, and does it again should it end or panic: meanwhile what is known grows stale, and what is
+/// stale is refused.
+async fn forever<F: Future<Output = ()> + 'static>(what: &'static str, work: impl Fn() -> F) {
+    loop {
+        let ended = tokio::task::spawn_local(work()).await;
+        tracing::error!(panicked = ended.is_err(), "{what} broke off; it is begun again");
+        tokio::time::sleep(LONGEST_PAUSE).await;
+    }
 }
 
 async fn operations(acceptor: Acceptor, guard: Guard, api: Arc<Api>) {

@@ -72,9 +72,9 @@ impl Running {
         self.readiness.started().await
     }
 
-    /// Waits until every worker has ended, which without [`Running::shutdown`] none should.
-    pub async fn ended(&mut self) {
-        self.workers.ended().await;
+    /// Waits until a worker has broken off. What is left should be ended then: it serves with less than was asked for.
+    pub async fn failed(&mut self) {
+        self.workers.one_ended().await;
     }
 
     /// Ends it with patience: unready, `drain_delay`, no new connections, then at most `shutdown_grace` for what is in
@@ -83,7 +83,7 @@ impl Running {
         self.readiness.draining();
         tokio::time::sleep(self.server.drain_delay).await;
         self.drain.begin();
-        let outcome = match tokio::time::timeout(self.server.shutdown_grace, self.workers.ended()).await {
+        let outcome = match tokio::time::timeout(self.server.shutdown_grace, self.workers.all_ended()).await {
             Ok(()) => Drained::Completely,
             Err(_) => Drained::CutOff,
         };

@@ -34,8 +34,18 @@ pub(super) struct WorkerParts {
 /// All workers.
 pub(super) struct Workers {
     threads: Vec<JoinHandle<()>>,
-    /// Yields nothing; closed once every worker has ended.
+    /// Yields one message for each worker that ends.
     ended: mpsc::Receiver<()>,
+}
+
+/// Says that a worker has ended, also when it panics.
+struct Alive(mpsc::Sender<()>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        // There is room for each of them; nobody listens once the process is on its way out.
+        let _ = self.0.try_send(());
+    }
 }
 
 impl Workers {
@@ -43,13 +53,13 @@ impl Workers {
     pub(super) fn start(parts: WorkerParts) -> Result<Self, StartError> {
         let count = parts.settings.server.workers.unwrap_or_else(available).max(1);
         let stop = parts.stop.clone();
-        let (alive, ended) = mpsc::channel(1);
+        let (alive, ended) = mpsc::channel(count);
         let (started, outcomes) = std::sync::mpsc::channel();
         let mut workers = Self { threads: Vec::with_capacity(count), ended };
         let outcome = (0..count)
             .try_for_each(|number| {
                 let parts = WorkerParts { store: parts.store.handle(), ..parts.clone() };
-                let (alive, started) = (alive.clone(), started.clone());
+                let (alive, started) = (Alive(alive.clone()), started.clone());
                 let thread = std::thread::Builder::new()
                     .name(format!("worker-{number}"))
                     .spawn(move || {
@@ -76,8 +86,13 @@ impl Workers {
         }
     }
 
+    /// Waits until one has ended, which none should before it is told to.
+    pub(super) async fn one_ended(&mut self) {
+        self.ended.recv().await;
+    }
+
     /// Waits until all have ended.
-    pub(super) async fn ended(&mut self) {
+    pub(super) async fn all_ended(&mut self) {
         while self.ended.recv().await.is_some() {}
     }
 

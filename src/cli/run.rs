@@ -65,7 +65,7 @@ pub(super) fn announce_addresses(running: &Running) {
 pub(super) async fn serve(mut running: Running, signals: &mut Signals) -> Result<(), Failure> {
     let signal = tokio::select! {
         signal = signals.next() => signal,
-        () = running.ended() => return Err(Failure::failed("a worker ended by itself; what it said is above")),
+        () = running.failed() => return Err(Failure::failed("a worker broke off; what it said is above")),
     };
     tracing::info!(signal, "draining; a second signal ends at once");
     tokio::select! {

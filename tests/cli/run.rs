@@ -2,6 +2,8 @@ use std::net::TcpListener;
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
+use portcullis::crypto::dev_certs::DevCertificates;
+use portcullis::model::{Clock, SystemClock};
 use rustix::process::Signal;
 
 use super::SIDECAR;
@@ -78,6 +80,14 @@ fn what_cannot_be_used_is_refused_at_the_start() {
     let (_guard, here) = folder(&format!("{SIDECAR}\n{issuer}"));
     std::fs::write(here.join("keys.json"), "{\"keys\": [").unwrap();
     run(&here, &["run"]).failed(2, &["keys.json"]);
+    let tls = "[listener.main.tls]\ncertificates = [{ chain = \"server.pem\", key = \"server.key\" }]\n";
+    let (_guard, here) = folder(&format!("{SIDECAR}\n{tls}"));
+    run(&here, &["run"]).failed(2, &["server.pem"]);
+    let mut authority = DevCertificates::new(SystemClock.now()).unwrap();
+    let (one, other) = (authority.server(&["a.example"]).unwrap(), authority.server(&["a.example"]).unwrap());
+    std::fs::write(here.join("server.pem"), &one.chain_pem).unwrap();
+    std::fs::write(here.join("server.key"), other.key_pem.expose()).unwrap();
+    run(&here, &["run"]).failed(2, &["server.key"]);
     let (_guard, here) = folder(&format!("{SIDECAR}\nroute = 3\n"));
     run(&here, &["run"]).failed(2, &["portcullis.toml:"]);
 }

@@ -68,7 +68,7 @@ impl Story {
 
         let url = format!("https://{address}");
         let curl = |title, status, headers: &[&str], path: &str| {
-            let mut command = format!("curl -sS -i --cacert {}", quoted(&setup.ca.to_string_lossy()));
+            let mut command = format!("curl -sS -i -w '\\n' --cacert {}", quoted(&setup.ca.to_string_lossy()));
             for header in headers {
                 command.push_str(&format!(" -H {}", quoted(header)));
             }
