@@ -15,7 +15,10 @@
 )]
 
 mod app;
+mod bad_input;
 mod cli;
+mod edge;
 mod harness;
 mod layers;
+mod process;
 mod store;

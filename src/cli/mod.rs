@@ -10,6 +10,7 @@ mod connect;
 mod credentials;
 mod demo;
 mod failure;
+mod health;
 mod init;
 mod keys;
 mod locate;
@@ -56,6 +57,8 @@ enum Verb {
     Check(check::Args),
     /// Start a protected service on this machine, with curl lines to try it.
     Demo(demo::Args),
+    /// Say whether the running instance is ready: exit code 0, or 1 and why not.
+    Health(health::Args),
     /// Make, show and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Verb),
@@ -79,6 +82,7 @@ impl Verb {
             Self::Run(args) => run::run(&args),
             Self::Check(args) => check::run(&args),
             Self::Demo(args) => demo::run(&args),
+            Self::Health(args) => health::run(&args),
             Self::Keys(verb) => keys::run(verb),
             Self::Sessions(verb) => sessions::run(verb),
             Self::Tokens(verb) => tokens::run(verb),

@@ -1,5 +1,6 @@
 //! Starts real servers and speaks to them byte for byte.
 
+pub mod certificates;
 pub mod http;
 pub mod portcullis;
 pub mod process;
