@@ -120,7 +120,7 @@ fn a_certificate_that_may_not_be_read_is_refused() {
         println!("skipped: root may read everything");
         return;
     }
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
     let (_guard, here) = folder(&format!("{BASE}\n{TLS}"));
     Authority::new(&here).server("server", &["localhost"]);
     std::fs::set_permissions(here.join("server.key"), PermissionsExt::from_mode(0o000)).unwrap();
@@ -166,7 +166,7 @@ fn a_redis_that_comes_late_makes_it_ready() {
     assert_eq!(get(address, "/keys/1", &format!("X-API-Key: {key}\r\n")).status, 503);
 
     redis.restart();
-    serving.says(" ready");
+    let _serving = serving.ready();
     assert_eq!(get(health, "/readyz", "").status, 200);
     assert_eq!(run(&here, &["health", "--address", &health.to_string()]).ok(), "ready\n");
     eventually("the key is unknown", || get(address, "/keys/1", &format!("X-API-Key: {key}\r\n")).status == 401);

@@ -21,4 +21,5 @@ mod edge;
 mod harness;
 mod layers;
 mod process;
+mod secrets;
 mod store;

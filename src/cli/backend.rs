@@ -77,17 +77,19 @@ impl Backend {
 
     /// One API key.
     pub(super) async fn show_key(&self, id: &str) -> Result<KeyView, Failure> {
+        let id = public(id)?;
         match self {
             Self::Store(operations) => Ok(operations.show_key(id).await?),
-            Self::Instance(admin) => admin.get(&format!("/v1/keys/{}", segment(id)?)).await,
+            Self::Instance(admin) => admin.get(&format!("/v1/keys/{id}")).await,
         }
     }
 
     /// Revokes an API key everywhere.
     pub(super) async fn revoke_key(&self, id: &str) -> Result<KeyView, Failure> {
+        let id = public(id)?;
         match self {
             Self::Store(operations) => Ok(operations.revoke_key(id).await?),
-            Self::Instance(admin) => admin.delete(&format!("/v1/keys/{}", segment(id)?)).await,
+            Self::Instance(admin) => admin.delete(&format!("/v1/keys/{id}")).await,
         }
     }
 
@@ -109,9 +111,10 @@ impl Backend {
 
     /// Ends a session everywhere.
     pub(super) async fn revoke_session(&self, id: &str) -> Result<SessionView, Failure> {
+        let id = public(id)?;
         match self {
             Self::Store(operations) => Ok(operations.revoke_session(id).await?),
-            Self::Instance(admin) => admin.delete(&format!("/v1/sessions/{}", segment(id)?)).await,
+            Self::Instance(admin) => admin.delete(&format!("/v1/sessions/{id}")).await,
         }
     }
 }
@@ -133,11 +136,17 @@ fn query(of: Option<&Principal>) -> String {
     })
 }
 
-/// An id as a segment of a path.
-fn segment(id: &str) -> Result<&str, Failure> {
-    if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+/// Longest public id.
+const LONGEST_ID: usize = 22;
+
+/// A public id, which can also be a segment of a path. What is longer is the secret itself, given by mistake: it must not
+/// be looked for, or repeated by whoever does not find it.
+fn public(id: &str) -> Result<&str, Failure> {
+    if (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         Ok(id)
     } else {
-        Err(Failure::usage("an id consists of letters and digits; `list` shows ids (not the secret text)".to_owned()))
+        Err(Failure::usage(format!(
+            "an id consists of at most {LONGEST_ID} letters and digits; `list` shows ids (not the secret text)"
+        )))
     }
 }

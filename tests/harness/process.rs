@@ -113,10 +113,19 @@ impl Serving {
         self.stderr.all()
     }
 
+    /// All that it printed so far on standard output.
+    pub fn printed(&self) -> String {
+        self.stdout.all()
+    }
+
     /// Where the listener of this name listens.
     #[track_caller]
     pub fn address(&self, listener: &str) -> SocketAddr {
-        bind_in(&self.says(&format!("listening listener=\"{listener}\"")))
+        let named =
+            [format!("listening listener=\"{listener}\""), format!("\"listening\",\"listener\":\"{listener}\"")];
+        bind_in(&self.stderr.wait("listening", |lines| {
+            lines.iter().find(|line| named.iter().any(|named| line.contains(named))).cloned()
+        }))
     }
 
     /// Where `/livez`, `/readyz` and `/metrics` are.
@@ -125,10 +134,18 @@ impl Serving {
         bind_in(&self.says("health and metrics"))
     }
 
+    /// Where operations are over TCP.
+    #[track_caller]
+    pub fn admin(&self) -> SocketAddr {
+        bind_in(&self.says("operations, with the token"))
+    }
+
     /// Waits until it is ready.
     #[track_caller]
     pub fn ready(self) -> Self {
-        self.says(" ready");
+        self.stderr.wait("ready", |lines| {
+            lines.iter().any(|line| line.ends_with(" ready") || line.contains("\"message\":\"ready\"")).then_some(())
+        });
         self
     }
 
@@ -163,9 +180,11 @@ impl Drop for Serving {
     }
 }
 
+/// The address in a line of either form of log.
 #[track_caller]
 fn bind_in(line: &str) -> SocketAddr {
-    let bind = line.split("bind=").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let bind = line.split("bind=").nth(1).or_else(|| line.split("\"bind\":\"").nth(1));
+    let bind = bind.and_then(|rest| rest.split([' ', '"']).next());
     bind.and_then(|bind| bind.parse().ok()).unwrap_or_else(|| panic!("no address in: {line}"))
 }
 
