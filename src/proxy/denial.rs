@@ -64,7 +64,7 @@ impl Challenges {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
         // What could be read in two ways may leave bytes behind that are read as the next request (f58).
-        if row.status == 400 && asked.version < Version::HTTP_2 {
+        if matches!(row.status, 400 | 405 | 431) && asked.version < Version::HTTP_2 {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

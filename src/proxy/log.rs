@@ -24,8 +24,18 @@ pub(super) struct Line<'a> {
     pub(super) identity: Option<&'a Identity>,
 }
 
+/// How a request ended.
+pub(super) enum Outcome<'a> {
+    /// With an answer, the upstream's or our own.
+    Served,
+    /// Refused.
+    Denied(&'a Denial),
+    /// The client did not wait.
+    Left,
+}
+
 /// Writes the line. What came from outside goes as plain text fields, which both forms of the log escape (f63).
-pub(super) fn write(line: &Line<'_>, denial: Option<&Denial>) {
+pub(super) fn write(line: &Line<'_>, outcome: &Outcome<'_>) {
     let verified = line.identity.and_then(Identity::verified);
     let issuer = verified.map(|v| &*v.principal.issuer);
     let subject = verified.map(|v| &*v.principal.subject);
@@ -54,9 +64,10 @@ pub(super) fn write(line: &Line<'_>, denial: Option<&Denial>) {
             )
         };
     }
-    let Some(denial) = denial else {
-        event!(info, "served");
-        return;
+    let denial = match outcome {
+        Outcome::Served => return event!(info, "served"),
+        Outcome::Left => return event!(info, "client left"),
+        Outcome::Denied(denial) => denial,
     };
     let row = denial.reason.row();
     let detail = denial.detail.as_deref();
@@ -107,7 +118,7 @@ mod tests {
             identity: None,
         };
         tracing::subscriber::with_default(subscriber, || {
-            write(&line, Some(&Denial::because(Reason::TokenAudience, detail)));
+            write(&line, &Outcome::Denied(&Denial::because(Reason::TokenAudience, detail)));
         });
         String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
     }

@@ -2,6 +2,7 @@
 
 mod body;
 mod denial;
+mod exchange;
 mod forwarded;
 mod hop_by_hop;
 mod ids;
@@ -9,24 +10,23 @@ mod log;
 mod request;
 mod upgrade;
 
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, Uri, Version};
+use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 
-use self::denial::{Asked, Challenges};
+use self::denial::Challenges;
+use self::exchange::Exchange;
 use self::ids::Ids;
-use self::request::{REQUEST_ID, Told};
+use self::request::Told;
 use crate::edge::{Connection, Handler, Refused};
 use crate::gate::permit::{Answer, Destination};
 use crate::gate::{CheckRequest, Gate, Permit, Shared};
 use crate::model::denial::Reason;
 use crate::model::settings::RouteSettings;
-use crate::model::{Client, DecisionId, Denial};
+use crate::model::{Client, Denial};
 use crate::upstream::Upstreams;
 
 pub use self::body::Body;
@@ -91,7 +91,7 @@ impl Proxy {
         answer: &Answer,
     ) -> Result<Response<Body>, Denial> {
         if *permit.destination() == Destination::AssertionKeys {
-            return Ok(self.assertion_keys(permit.method()));
+            return self.assertion_keys(permit.method());
         }
         let client_side = told.websocket.then(|| hyper::upgrade::on(&mut request));
         // What the edge told us in there is not for the upstream's connection.
@@ -112,17 +112,18 @@ impl Proxy {
         Ok(Response::from_parts(head, Body::empty()))
     }
 
-    fn assertion_keys(&self, method: &Method) -> Response<Body> {
+    fn assertion_keys(&self, method: &Method) -> Result<Response<Body>, Denial> {
         let body = match *method {
             Method::GET => Body::full(self.jwks.clone()),
-            _ => Body::empty(),
+            Method::HEAD => Body::empty(),
+            _ => return Err(Denial::because(Reason::MethodRefused, "the assertion's keys can only be read")),
         };
         let mut response = Response::new(body);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
         headers.insert(CONTENT_LENGTH, self.jwks.len().into());
-        response
+        Ok(response)
     }
 }
 
@@ -131,103 +132,24 @@ impl Handler for Proxy {
 
     async fn handle(&self, request: Request<Incoming>, connection: Arc<Connection>) -> Response<Self::Body> {
         let client = connection.client(request.headers());
-        let seen = Seen::of(&request, &client, &connection, self.ids.next(&*self.shared.entropy));
-        let mut answer = None;
+        let mut exchange = Exchange::new(self, &request, &client, &connection);
         let outcome = match self.decide(&request, &connection, &client).await {
             Ok((permit, host)) => {
-                let answer = answer.insert(permit.answer());
+                let answer = exchange.answer.insert(permit.answer());
                 let told = Told {
                     client: &client,
                     host: &host,
-                    request_id: &seen.request_id,
+                    request_id: &exchange.request_id,
                     websocket: upgrade::is_wanted(&request),
-                    version: seen.version,
+                    version: exchange.version,
                 };
                 self.dispatch(request, permit, told, answer).await
             }
             Err(denial) => Err(denial),
         };
-        self.finish(&seen, answer.as_ref(), outcome)
+        exchange.finish(outcome)
     }
 }
 
-/// What is still needed of a request once it has been sent on.
-struct Seen {
-    id: DecisionId,
-    request_id: HeaderValue,
-    since: Instant,
-    connection: Arc<Connection>,
-    client: IpAddr,
-    method: Method,
-    uri: Uri,
-    version: Version,
-    grpc: Option<&'static str>,
-}
-
-impl Seen {
-    fn of(request: &Request<Incoming>, client: &Client, connection: &Arc<Connection>, id: DecisionId) -> Self {
-        Self {
-            id,
-            request_id: request::request_id(request.headers(), client, id),
-            since: Instant::now(),
-            connection: connection.clone(),
-            client: client.address,
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            version: request.version(),
-            grpc: denial::grpc_content_type(request.headers()),
-        }
-    }
-}
-
-impl Proxy {
-    /// Answers, counts and logs. The time is that to the head of the answer.
-    fn finish(&self, seen: &Seen, answer: Option<&Answer>, outcome: Result<Response<Body>, Denial>) -> Response<Body> {
-        let (response, denial) = match outcome {
-            Ok(mut response) => {
-                response.headers_mut().insert(REQUEST_ID, seen.request_id.clone());
-                (response, None)
-            }
-            Err(mut denial) => {
-                if denial.route.is_none() {
-                    denial.route = answer.map(|answer| answer.route.name.clone());
-                }
-                let asked = Asked {
-                    method: &seen.method,
-                    version: seen.version,
-                    id: seen.id,
-                    request_id: &seen.request_id,
-                    grpc: seen.grpc,
-                };
-                (self.challenges.render(&denial, &asked), Some(denial))
-            }
-        };
-        let took = seen.since.elapsed();
-        let route = match &denial {
-            Some(denial) => denial.route.as_deref(),
-            None => answer.map(|answer| &*answer.route.name),
-        };
-        // A gRPC client's denial goes out as 200; metrics and log say what it is.
-        let status = denial.as_ref().map_or(response.status().as_u16(), |denial| denial.reason.row().status);
-        self.shared.metrics.request(route, status, took);
-        if let Some(denial) = &denial {
-            self.shared.metrics.denial(denial.reason);
-        }
-        if denial.is_some() || self.access_log {
-            let line = log::Line {
-                id: seen.id,
-                request_id: &seen.request_id,
-                listener: &seen.connection.listener.name,
-                client: seen.client,
-                method: &seen.method,
-                path: seen.uri.path(),
-                route,
-                status,
-                took,
-                identity: answer.map(|answer| &answer.identity),
-            };
-            log::write(&line, denial.as_ref());
-        }
-        response
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -83,4 +83,6 @@ impl Upstreams {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

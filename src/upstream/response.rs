@@ -102,7 +102,7 @@ impl Body for ResponseBody {
                 Poll::Ready(None)
             }
             Some(Ok(frame)) => {
-                if self.incoming.is_end_stream() {
+                if frame.is_trailers() || self.incoming.is_end_stream() {
                     self.finish();
                 }
                 Poll::Ready(Some(Ok(frame)))
