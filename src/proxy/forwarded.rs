@@ -17,7 +17,7 @@ const PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Names, besides `x-forwarded-…`, by which software knows a client's address or an earlier hop's word, folded.
-const CLAIMS: [&str; 13] = [
+const CLAIMS: [&str; 18] = [
     "forwarded",
     "x-forwarded",
     "forwarded-for",
@@ -30,6 +30,11 @@ const CLAIMS: [&str; 13] = [
     "fastly-client-ip",
     "x-original-forwarded-for",
     "x-original-host",
+    "x-original-uri",
+    "x-original-method",
+    "x-original-for",
+    "x-original-proto",
+    "x-original-remote-addr",
     "x-request-id",
 ];
 
@@ -187,6 +192,9 @@ mod tests {
             "x_real_ip",
             "True-Client-IP",
             "Client-IP",
+            "X-Original-URI",
+            "x_original_method",
+            "X-Original-For",
             "X-Request-Id",
         ] {
             let spoofed = told(&client(false, true, "10.0.0.9"), "a.example", &[(name, "1.2.3.4"), (name, "5.6.7.8")]);

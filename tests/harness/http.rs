@@ -129,6 +129,22 @@ impl<S: Read + Write> Wire<S> {
         true
     }
 
+    /// Everything up to the first of these, which is taken along.
+    pub fn read_until(&mut self, end: &str) -> String {
+        loop {
+            if let Some(at) = find(&self.buffer, end.as_bytes()) {
+                return latin1(&self.buffer.drain(..at + end.len()).collect::<Vec<_>>());
+            }
+            assert!(self.fill(), "the connection ended before {end:?}: {}", latin1(&self.buffer));
+        }
+    }
+
+    /// Everything until the other side closes.
+    pub fn read_to_end(&mut self) -> Vec<u8> {
+        while self.fill() {}
+        std::mem::take(&mut self.buffer)
+    }
+
     /// The next `count` bytes.
     pub fn read_exactly(&mut self, count: usize) -> Vec<u8> {
         while self.buffer.len() < count {

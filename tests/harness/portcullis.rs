@@ -118,6 +118,11 @@ impl Setup {
         self.try_start(&format!("{PREAMBLE}\n{configuration}")).unwrap_or_else(|problem| panic!("{problem}"))
     }
 
+    /// The same, with these keys of the preamble's own tables (`listener.main.trusted_proxies = […]`) before all else.
+    pub fn start_with(self, keys: &str, configuration: &str) -> Portcullis {
+        self.try_start(&format!("{keys}\n{PREAMBLE}\n{configuration}")).unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
     /// Starts with exactly this configuration.
     pub fn try_start(self, configuration: &str) -> Result<Portcullis, StartError> {
         // Two holders of one store file would not see each other's changes.

@@ -1,0 +1,13 @@
+//! What the proxy does with requests and answers, through real sockets.
+
+mod assertion;
+mod csrf;
+mod denials;
+mod drain;
+mod http2;
+mod hygiene;
+mod limits;
+mod messages;
+mod outage;
+mod streaming;
+mod websocket;
