@@ -1,6 +1,7 @@
 //! Operations over HTTP: `/v1/status`, `/v1/keys`, `/v1/sessions`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -13,7 +14,7 @@ use super::request;
 use super::serve::{Answer, json, problem};
 use super::views::Status;
 use crate::gate::Shared;
-use crate::model::Timestamp;
+use crate::model::{LogEntry, Revocation, Timestamp};
 
 /// What answers operators.
 pub struct Api {
@@ -56,7 +57,13 @@ impl Api {
                 Err((status, why)) => problem(status, &why),
             },
             (&Method::GET, "keys", Some(id)) => answered(StatusCode::OK, operations.show_key(id).await),
-            (&Method::DELETE, "keys", Some(id)) => answered(StatusCode::OK, operations.revoke_key(id).await),
+            (&Method::DELETE, "keys", Some(id)) => {
+                let outcome = operations.revoke_key(id).await;
+                if outcome.is_ok() {
+                    self.revoked(Revocation::ApiKey { id: id.into() });
+                }
+                answered(StatusCode::OK, outcome)
+            }
 
             (&Method::GET, "sessions", None) => match request::principal(head.uri.query()) {
                 Ok(of) => answered(StatusCode::OK, operations.list_sessions(of.as_ref()).await),
@@ -66,13 +73,25 @@ impl Api {
                 Ok(new) => answered(StatusCode::CREATED, operations.create_session(new).await),
                 Err((status, why)) => problem(status, &why),
             },
-            (&Method::DELETE, "sessions", Some(id)) => answered(StatusCode::OK, operations.revoke_session(id).await),
+            (&Method::DELETE, "sessions", Some(id)) => {
+                let outcome = operations.revoke_session(id).await;
+                if outcome.is_ok() {
+                    self.revoked(Revocation::Session { id: id.into() });
+                }
+                answered(StatusCode::OK, outcome)
+            }
 
             (_, "status", None) | (_, "keys" | "sessions", _) => {
                 problem(StatusCode::METHOD_NOT_ALLOWED, "this cannot be done here")
             }
             _ => problem(StatusCode::NOT_FOUND, "there are /v1/status, /v1/keys and /v1/sessions"),
         }
+    }
+
+    /// In force here before the answer is sent, without waiting for the log to be read back; it brings the entry itself.
+    fn revoked(&self, what: Revocation) {
+        let until = self.shared.clock.now().after(UNTIL_THE_LOG_IS_READ);
+        self.shared.revocations.add(&[LogEntry { what, until }]);
     }
 
     fn status(&self) -> Status {
@@ -94,6 +113,9 @@ impl Api {
         }
     }
 }
+
+/// Far beyond the time for which what the store once said of a credential is believed.
+const UNTIL_THE_LOG_IS_READ: Duration = Duration::from_secs(60 * 60);
 
 fn answered<T: serde::Serialize>(status: StatusCode, outcome: Result<T, OperationError>) -> Answer {
     match outcome {
