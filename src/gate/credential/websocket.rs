@@ -12,7 +12,7 @@ const PREFIX: &str = "portcullis.bearer.";
 /// Every token that is offered, in order.
 pub(super) fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let lists = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
-    lists.flat_map(|list| offers(list)).filter_map(|offer| offer.strip_prefix(PREFIX.as_bytes()))
+    lists.flat_map(offers).filter_map(|offer| offer.strip_prefix(PREFIX.as_bytes()))
 }
 
 /// Takes the tokens out; other subprotocols stay in order.

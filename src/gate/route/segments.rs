@@ -7,6 +7,10 @@ const FEW: usize = 16;
 
 /// The segments of one path, in order.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large variant is the usual one, and is there to spare an allocation"
+)]
 pub(super) enum Segments<'a> {
     /// As sent: nothing is encoded.
     Few([&'a str; FEW], usize),
