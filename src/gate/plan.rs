@@ -1,6 +1,5 @@
 //! What the gate does for each route, prepared once.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::assertion::Assertions;
@@ -35,28 +34,45 @@ pub(super) fn router(
         [issuer] => Some(&issuer.name),
         _ => None,
     };
-    // Routes that tell the same upstream the same share what they prepare, so that an identity has one assertion there.
-    let mut introducers: HashMap<(&Arc<str>, Vec<u8>), Arc<Introducer>> = HashMap::new();
+    let mut introducers = Introducers { known: Vec::new(), assertions: assertions.clone() };
     let mut router = Router::new();
 
     for route in &settings.routes {
-        let key = (&route.upstream, format!("{:?}", route.identity).into_bytes());
-        let introducer = introducers
-            .entry(key)
-            .or_insert_with(|| Arc::new(Introducer::new(&route.identity, &route.upstream, &assertions)));
+        // Each worker has a copy of its own: one that all share would have its count of users passed between cores with
+        // every request.
+        let own = Arc::new(RouteSettings::clone(route));
         let plan = Arc::new(Plan {
-            destination: Destination::Upstream(route.upstream.clone()),
+            destination: Destination::Upstream(Arc::from(&*route.upstream)),
             accepts: Accepts::new(&route.accept, only_issuer)
                 .map_err(|problem| GateError(format!("route.{} {problem}", route.name)))?,
             limits: RouteLimits::new(&shared.limits, &route.limits),
             policy: Policy::new(route, &settings.roles),
-            introducer: introducer.clone(),
-            settings: route.clone(),
+            introducer: introducers.of(route),
+            settings: own,
         });
         router.add(route, &plan).map_err(|error| GateError(error.to_string()))?;
     }
     add_assertion_keys(&mut router, settings, shared, &assertions)?;
     Ok(router)
+}
+
+/// Routes that tell the same upstream the same share what they prepare, so that an identity has one assertion there.
+struct Introducers<'a> {
+    known: Vec<(&'a RouteSettings, Arc<Introducer>)>,
+    assertions: Arc<Assertions>,
+}
+
+impl<'a> Introducers<'a> {
+    fn of(&mut self, route: &'a RouteSettings) -> Arc<Introducer> {
+        let alike =
+            |(other, _): &&(&RouteSettings, _)| other.upstream == route.upstream && other.identity == route.identity;
+        if let Some((_, introducer)) = self.known.iter().find(alike) {
+            return introducer.clone();
+        }
+        let introducer = Arc::new(Introducer::new(&route.identity, &route.upstream, &self.assertions));
+        self.known.push((route, introducer.clone()));
+        introducer
+    }
 }
 
 /// Serves the assertion's keys on each listener that has a route whose upstream gets assertions.
