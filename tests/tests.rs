@@ -17,11 +17,13 @@
 mod app;
 mod bad_input;
 mod cli;
+mod docker;
 mod edge;
 mod gate;
 mod harness;
 mod layers;
 mod process;
 mod proxy;
+mod readme;
 mod secrets;
 mod store;

@@ -102,6 +102,12 @@ impl Serving {
         self.stderr.wait_for(text)
     }
 
+    /// The first line that it printed on standard output with this text, once there is one.
+    #[track_caller]
+    pub fn prints(&self, text: &str) -> String {
+        self.stdout.wait_for(text)
+    }
+
     /// What it printed, once it is JSON.
     #[track_caller]
     pub fn prints_json(&self) -> serde_json::Value {
