@@ -46,7 +46,8 @@ release: ## the binary, optimized
 
 bench: release ## whole process and in process, as the README quotes them
 	$(CARGO) bench --locked --bench check
-	./benches/load/run
+	$(CARGO) bench --locked --bench start
+	$(CARGO) bench --locked --bench load
 
 clean: ## remove what was built
 	$(CARGO) clean

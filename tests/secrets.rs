@@ -462,7 +462,7 @@ fn f63_nobody_from_outside_writes_lines_of_the_log_or_of_a_page() {
         let visible: String =
             format!("\u{85}\u{2028}\u{9b}31m{MARK}").bytes().map(|byte| format!("%{byte:02X}")).collect();
         say(format!("GET /open/{visible} HTTP/1.1\r\nHost: a\r\n\r\n"));
-        say(format!("GET /open/<script>alert(1)</script> HTTP/1.1\r\nHost: a\r\n\r\n"));
+        say("GET /open/<script>alert(1)</script> HTTP/1.1\r\nHost: a\r\n\r\n".to_owned());
         for name in ["Host", "User-Agent", "X-Request-Id", "X-Forwarded-For", "X-API-Key", "Cookie", "Authorization"] {
             let host = if name == "Host" { "" } else { "Host: a\r\n" };
             for value in [MARK.to_owned(), format!("\u{1b}[2J{MARK}"), format!("a\r{MARK}"), format!("a\n{MARK}")] {
@@ -478,7 +478,7 @@ fn f63_nobody_from_outside_writes_lines_of_the_log_or_of_a_page() {
         claims["aud"] = format!("somebody\r\n{MARK}").into();
         let token = world.signer.sign("at+jwt", claims.as_object().unwrap(), &SystemEntropy).unwrap();
         say(format!("GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"));
-        for name in [format!("a\r\n{MARK}"), format!("<script>alert(1)</script>")] {
+        for name in [format!("a\r\n{MARK}"), "<script>alert(1)</script>".to_owned()] {
             handshake(&world.here, serving.address("tls").port(), &name);
         }
         let created = run(&world.here, &["keys", "create", "--subject", &format!("x\r\n{MARK}"), "--secret-only"]);
