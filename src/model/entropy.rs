@@ -16,7 +16,8 @@ pub struct SystemEntropy;
 impl Entropy for SystemEntropy {
     #[expect(
         clippy::expect_used,
-        reason = "without randomness no secret may be made; the kernel's source does not fail once seeded"
+        clippy::disallowed_methods,
+        reason = "this is the one place that asks the kernel; without randomness no secret may be made; the kernel's source does not fail once seeded"
     )]
     fn fill(&self, into: &mut [u8]) {
         getrandom::fill(into).expect("the kernel's random source answers");
