@@ -10,7 +10,11 @@ use crate::harness::portcullis::{Portcullis, Setup, bearer, cookie};
 use crate::harness::upstream::Upstream;
 
 fn start(setup: Setup, upstream: &Upstream) -> Portcullis {
-    setup.start(&format!(
+    start_with(setup, upstream, "")
+}
+
+fn start_with(setup: Setup, upstream: &Upstream, keys: &str) -> Portcullis {
+    let routes = format!(
         r#"
         [upstream]
         orders = {{ endpoints = ["{}"] }}
@@ -22,7 +26,8 @@ fn start(setup: Setup, upstream: &Upstream) -> Portcullis {
         all = {{ match = "/{{*rest}}" }}
         "#,
         upstream.url()
-    ))
+    );
+    setup.start_with(keys, &routes)
 }
 
 /// What a client of the keys would do: fetch them, pick by `kid`, verify ES256 (RFC 7518, section 3.4).
@@ -103,17 +108,17 @@ fn f36_an_assertion_is_no_credential() {
     assert_eq!(http::get(portcullis.address(), "/x", &format!("X-Auth-Assertion: {assertion}\r\n")).status, 401);
     assert_eq!(http::get(portcullis.address(), "/x", &format!("X-Api-Key: {assertion}\r\n")).status, 401);
     assert_eq!(http::get(portcullis.address(), "/x", &cookie(&assertion)).status, 401);
-    // Not even where the issuer's own key signs one: its type says what it is for.
-    let setup = Setup::new();
-    let claims =
-        json!({ "iss": "https://id.example.com", "sub": "alice", "aud": "orders", "iat": 1, "exp": 4_000_000_000_u64 });
-    let forged = setup
-        .signer()
-        .sign("portcullis-assertion+jwt", claims.as_object().unwrap(), &portcullis::model::SystemEntropy)
-        .expect("a token");
-    let portcullis = start(setup, &upstream);
-    assert_eq!(http::get(portcullis.address(), "/x", &bearer(&forged)).status, 401);
     assert_eq!(upstream.received().len(), 1);
+
+    // Not even where everything but its type would make it one: the issuer's own key, name and audience.
+    let setup = Setup::new();
+    std::fs::write(setup.folder().join("key.pem"), setup.signer().to_pem().expose()).expect("a file");
+    let portcullis =
+        start_with(setup, &upstream, "assertion.key.file = \"key.pem\"\nassertion.issuer = \"https://id.example.com\"");
+    assert_eq!(http::get(portcullis.address(), "/x", &bearer(&portcullis.token(json!({})))).status, 200);
+    let assertion = upstream.last().value("x-auth-assertion").expect("an assertion").to_owned();
+    assert_eq!(http::get(portcullis.address(), "/x", &bearer(&assertion)).status, 401);
+    assert_eq!(upstream.received().len(), 2);
 }
 
 #[test]
