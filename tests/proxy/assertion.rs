@@ -3,18 +3,15 @@
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis::model::{Clock as _, SystemClock, SystemEntropy};
 use serde_json::{Value, json};
 
 use crate::harness::http;
-use crate::harness::portcullis::{Portcullis, Setup, bearer, cookie};
+use crate::harness::portcullis::{ISSUER, Portcullis, Setup, bearer, cookie};
 use crate::harness::upstream::Upstream;
 
 fn start(setup: Setup, upstream: &Upstream) -> Portcullis {
-    start_with(setup, upstream, "")
-}
-
-fn start_with(setup: Setup, upstream: &Upstream, keys: &str) -> Portcullis {
-    let routes = format!(
+    setup.start(&format!(
         r#"
         [upstream]
         orders = {{ endpoints = ["{}"] }}
@@ -26,8 +23,7 @@ fn start_with(setup: Setup, upstream: &Upstream, keys: &str) -> Portcullis {
         all = {{ match = "/{{*rest}}" }}
         "#,
         upstream.url()
-    );
-    setup.start_with(keys, &routes)
+    ))
 }
 
 /// What a client of the keys would do: fetch them, pick by `kid`, verify ES256 (RFC 7518, section 3.4).
@@ -112,12 +108,16 @@ fn f36_an_assertion_is_no_credential() {
 
     // Not even where everything but its type would make it one: the issuer's own key, name and audience.
     let setup = Setup::new();
-    std::fs::write(setup.folder().join("key.pem"), setup.signer().to_pem().expose()).expect("a file");
-    let portcullis =
-        start_with(setup, &upstream, "assertion.key.file = \"key.pem\"\nassertion.issuer = \"https://id.example.com\"");
-    assert_eq!(http::get(portcullis.address(), "/x", &bearer(&portcullis.token(json!({})))).status, 200);
-    let assertion = upstream.last().value("x-auth-assertion").expect("an assertion").to_owned();
-    assert_eq!(http::get(portcullis.address(), "/x", &bearer(&assertion)).status, 401);
+    let now = SystemClock.now().as_secs();
+    let claims = json!({ "iss": ISSUER, "sub": "alice", "aud": "orders", "iat": now, "exp": now + 60 });
+    let sign = |typ: &str| {
+        let token = setup.signer().sign(typ, claims.as_object().expect("an object"), &SystemEntropy);
+        bearer(&token.expect("a token"))
+    };
+    let (access_token, forged) = (sign("at+jwt"), sign(portcullis::gate::assertion::TYPE));
+    let portcullis = start(setup, &upstream);
+    assert_eq!(http::get(portcullis.address(), "/x", &access_token).status, 200);
+    assert_eq!(http::get(portcullis.address(), "/x", &forged).status, 401);
     assert_eq!(upstream.received().len(), 2);
 }
 
