@@ -30,7 +30,7 @@ doc: ## documentation tests, and the documentation itself without warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 
 bench-build: ## build the benches
-	$(CARGO) bench --locked --no-run
+	$(CARGO) bench --locked --profile dev --no-run
 
 deny: ## bans, licences and sources of dependencies
 	$(CARGO) deny check bans licenses sources
