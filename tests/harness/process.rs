@@ -15,13 +15,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The binary, in a folder, with nothing of the tester's environment that it would read.
 pub fn portcullis(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    command.current_dir(folder).env_remove("PORTCULLIS_CONFIG").stdin(Stdio::null());
+    isolated(&mut command, folder);
     command
+}
+
+fn isolated<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
+    command.current_dir(folder).env_remove("PORTCULLIS_CONFIG").stdin(Stdio::null())
 }
 
 /// Runs a verb to its end.
 pub fn run(folder: &Path, arguments: &[&str]) -> Ended {
-    ended(&portcullis(folder).args(arguments).output().expect("the binary can be run"))
+    // A start that ought to be refused would serve for ever: exit code 124 instead.
+    let mut command = Command::new("timeout");
+    command.args(["60", env!("CARGO_BIN_EXE_portcullis")]).args(arguments);
+    ended(&isolated(&mut command, folder).output().expect("the binary can be run"))
 }
 
 /// The same with something on standard input.
