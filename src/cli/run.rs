@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::locate::ConfigArgs;
+use super::output;
 use crate::app::signals::Signals;
 use crate::app::{App, Drained, Options, Running, process};
 use crate::config::{self, Loaded};
@@ -38,7 +39,12 @@ pub(super) fn signals() -> Result<Signals, Failure> {
 /// Warnings, and one line per route.
 pub(super) fn announce(loaded: &Loaded) {
     for warning in &loaded.warnings {
-        tracing::warn!("{}", warning.trim_end());
+        // A picture of several lines is for people; what reads JSON wants one line.
+        if loaded.settings.log.json {
+            tracing::warn!("{}", warning.trim_end());
+        } else {
+            output::complain(warning.trim_end());
+        }
     }
     for route in config::summary(&loaded.settings) {
         tracing::info!("{route}");
