@@ -109,14 +109,15 @@ impl Work {
             [limit.per-address]
             key = "client.address"
             rate = "10000000/s"
-            burst = 10000000
+            burst = 1000000
             stage = "before_authentication"
             [limit.per-principal]
             key = "identity.principal"
             rate = "10000000/s"
-            burst = 10000000
+            burst = 1000000
             [roles]
             reader = ["bench:read"]
+            admin = ["*"]
             [route]
             s0 = {{ match = "/s0", accept = "anyone" }}
             s1 = {{ match = "/s1", accept = "jwt" }}
