@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         output::json(&json!({
             "ok": !failed,
             "files": loaded.files,
-            "warnings": loaded.warnings,
+            "warnings": loaded.warnings.problems,
             "routes": config::summary(&loaded.settings),
             "effective": effective,
             "connections": attempts,
@@ -62,8 +62,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn show(args: &Args, loaded: &Loaded, attempts: &[Attempt]) {
-    for warning in &loaded.warnings {
-        output::complain(warning.trim_end());
+    for warning in &loaded.warnings.problems {
+        output::complain(warning.rendered.trim_end());
     }
     if args.print {
         loaded.effective.iter().for_each(|value| output::line(&effective(value)));
@@ -76,7 +76,7 @@ fn show(args: &Args, loaded: &Loaded, attempts: &[Attempt]) {
             Some(problem) => output::line(&format!("FAILED   {what}: {}", output::visible(problem))),
         }
     }
-    let warnings = match loaded.warnings.len() {
+    let warnings = match loaded.warnings.problems.len() {
         0 => String::new(),
         1 => ", 1 warning".to_owned(),
         count => format!(", {count} warnings"),

@@ -39,13 +39,8 @@ impl Failure {
                 output::complain(&format!("portcullis: {message}"));
                 ExitCode::from(2)
             }
-            Self::Configuration(Problems { problems }) => {
-                for problem in &problems {
-                    output::complain(problem.rendered.trim_end());
-                    output::complain("");
-                }
-                let count = problems.len();
-                output::complain(&format!("{count} problem{}", if count == 1 { "" } else { "s" }));
+            Self::Configuration(problems) => {
+                output::complain(&problems.to_string());
                 ExitCode::from(2)
             }
             Self::Said(code) => ExitCode::from(code),

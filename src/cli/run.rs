@@ -2,7 +2,6 @@
 
 use super::failure::Failure;
 use super::locate::ConfigArgs;
-use super::output;
 use crate::app::signals::Signals;
 use crate::app::{App, Drained, Options, Running, process};
 use crate::config::{self, Loaded};
@@ -38,13 +37,9 @@ pub(super) fn signals() -> Result<Signals, Failure> {
 
 /// Warnings, and one line per route.
 pub(super) fn announce(loaded: &Loaded) {
-    for warning in &loaded.warnings {
-        // A picture of several lines is for people; what reads JSON wants one line.
-        if loaded.settings.log.json {
-            tracing::warn!("{}", warning.trim_end());
-        } else {
-            output::complain(warning.trim_end());
-        }
+    for warning in &loaded.warnings.problems {
+        let place = format!("{}:{}:{}", warning.file, warning.line, warning.column);
+        tracing::warn!(place, help = warning.help, "{}", warning.message);
     }
     for route in config::summary(&loaded.settings) {
         tracing::info!("{route}");

@@ -42,8 +42,8 @@ pub use template::template;
 pub struct Loaded {
     /// What it means.
     pub settings: Settings,
-    /// What is allowed but looks like a mistake; each a rendered message with its place.
-    pub warnings: Vec<String>,
+    /// What is allowed but looks like a mistake.
+    pub warnings: Problems,
     /// Every file that was read.
     pub files: Vec<PathBuf>,
     /// The effective configuration, one value a line (`route.app.accept = ["jwt:main"]  # portcullis.toml:12` or

@@ -80,7 +80,16 @@ impl Report {
 
     /// All problems, in order of file and line.
     pub(super) fn problems(&self, sources: &Sources) -> Problems {
-        let mut found = self.problems.borrow().clone();
+        self.told(&self.problems, &Level::ERROR, sources)
+    }
+
+    /// All warnings, in order of file and line.
+    pub(super) fn warnings(&self, sources: &Sources) -> Problems {
+        self.told(&self.warnings, &Level::WARNING, sources)
+    }
+
+    fn told(&self, found: &RefCell<Vec<(Place, Fault)>>, level: &Level<'static>, sources: &Sources) -> Problems {
+        let mut found = found.borrow().clone();
         found.sort_by_key(|(place, _)| *place);
         let problem = |(place, fault): (Place, Fault)| {
             let at = sources.position(place);
@@ -88,19 +97,12 @@ impl Report {
                 file: sources.name(place).to_owned(),
                 line: at.line,
                 column: at.column,
-                rendered: self.render(Level::ERROR, place, &fault, sources),
+                rendered: self.render(level.clone(), place, &fault, sources),
                 message: fault.message,
                 help: fault.help,
             }
         };
         Problems { problems: found.into_iter().map(problem).collect() }
-    }
-
-    /// All warnings, rendered, in order of file and line.
-    pub(super) fn warnings(&self, sources: &Sources) -> Vec<String> {
-        let mut found = self.warnings.borrow().clone();
-        found.sort_by_key(|(place, _)| *place);
-        found.iter().map(|(place, fault)| self.render(Level::WARNING, *place, fault, sources)).collect()
     }
 
     fn render(&self, level: Level<'_>, place: Place, fault: &Fault, sources: &Sources) -> String {
@@ -206,7 +208,7 @@ mod tests {
         report.warning(Place::new(id, 0, 3), Fault::new("no").and(Place::new(id, 14, 23), "here"));
         let problems = report.problems(&sources);
         assert!(problems.problems[0].rendered.contains("a.toml:2:1"), "{problems}");
-        for shown in [format!("{problems:?}{problems}"), report.warnings(&sources).concat()] {
+        for shown in [format!("{problems:?}{problems}"), report.warnings(&sources).to_string()] {
             assert!(!shown.contains("hunter2"), "{shown}");
             assert!(shown.contains("here"), "{shown}");
         }

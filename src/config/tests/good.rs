@@ -210,7 +210,7 @@ fn summaries_have_a_line_a_route_and_say_what_is_public() {
 
 #[test]
 fn warnings_name_what_looks_like_a_mistake() {
-    let warns = |more: &str| good(more).warnings.concat();
+    let warns = |more: &str| good(more).warnings.to_string();
     assert!(warns("").contains("`route.app` admits every identity that it accepts"));
     assert!(warns("session.cookie = 'sid'").contains("other sites of the same domain"));
     assert!(warns("listener.main.trusted_proxies = '0.0.0.0/0'").contains("lets every client choose its own address"));
@@ -220,7 +220,7 @@ fn warnings_name_what_looks_like_a_mistake() {
 
 #[test]
 fn stricter_routes_inside_weaker_ones_are_warned_of() {
-    let inside = |more: &str| good(more).warnings.concat().contains("`route.admin` is stricter than `route.app`");
+    let inside = |more: &str| good(more).warnings.to_string().contains("`route.admin` is stricter than `route.app`");
     let admin = |more: &str| format!("[route.admin]\nmatch = '/admin/{{*rest}}'\n{more}\n");
     assert!(inside(&admin("allow = { methods = 'GET' }")));
     assert!(inside(&format!("route.app.accept = 'anyone'\n{}", admin(""))));
@@ -234,7 +234,7 @@ fn address_limits_behind_a_proxy_that_nobody_trusts_are_warned_of() {
     let warns = |more: &str| {
         good(&format!("limit.a.rate = '1/s'\nroute.app.limits = 'a'\n{more}"))
             .warnings
-            .concat()
+            .to_string()
             .contains("counts by address")
     };
     assert!(warns("listener.main.public_origin = 'https://a.example'"));
@@ -243,7 +243,7 @@ fn address_limits_behind_a_proxy_that_nobody_trusts_are_warned_of() {
     let unix = format!("{BASE}{ROUTE}limit.a.rate = '1/s'\nroute.app.limits = 'a'");
     let unix = unix.replace("127.0.0.1:8080", "unix:/run/x");
     let loaded = read(&unix).unwrap_or_else(|problems| panic!("{problems}"));
-    assert!(loaded.warnings.concat().contains("counts by address"));
+    assert!(loaded.warnings.to_string().contains("counts by address"));
 }
 
 #[test]
