@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -21,7 +22,7 @@ use portcullis::model::{
 };
 use portcullis::store::Store;
 use portcullis::telemetry::Metrics;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 const CONFIGURATION: &str = r#"
 listener.main.bind = "127.0.0.1:0"
@@ -188,38 +189,14 @@ impl PublicKey {
 
 fn key_record(minted: &api_key::MintedKey, now: Timestamp) -> ApiKeyRecord {
     ApiKeyRecord {
-        id: minted.id.as_str().into(),
-        secret_sha256: minted.secret_sha256,
-        principal: Principal::new(LOCAL_ISSUER, "bench"),
-        label: None,
         roles: vec!["reader".into()],
         scopes: vec!["bench".into()],
-        groups: Vec::new(),
-        tenant: None,
-        networks: Vec::new(),
-        created_at: now,
-        expires_at: None,
-        used_at: None,
-        revoked_at: None,
+        ..ApiKeyRecord::new(&minted.id, minted.secret_sha256, Principal::new(LOCAL_ISSUER, "bench"), now)
     }
 }
 
 fn session_record(now: Timestamp) -> SessionRecord {
-    SessionRecord {
-        id: session_secret::public_id(&SystemEntropy).into(),
-        principal: Principal::new(LOCAL_ISSUER, "bench"),
-        roles: vec!["reader".into()],
-        groups: Vec::new(),
-        scopes: Vec::new(),
-        tenant: None,
-        attributes: Map::new(),
-        created_at: now,
-        seen_at: now,
-        idle_ms: 3_600_000,
-        expires_at: now.after(std::time::Duration::from_secs(12 * 3600)),
-        authenticated_at: now,
-        acr: None,
-        amr: Vec::new(),
-        generation: 0,
-    }
+    let (id, hour) = (session_secret::public_id(&SystemEntropy), Duration::from_secs(3600));
+    let record = SessionRecord::new(&id, Principal::new(LOCAL_ISSUER, "bench"), now, hour, 12 * hour);
+    SessionRecord { roles: vec!["reader".into()], ..record }
 }

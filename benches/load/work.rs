@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::crypto::{Signer, api_key, session_secret};
+use portcullis::model::identity::LOCAL_ISSUER;
 use portcullis::model::observer::Unobserved;
 use portcullis::model::settings::{RedisAddress, RedisSettings, StoreKind, StoreSettings};
 use portcullis::model::{ApiKeyRecord, Clock as _, Principal, SessionRecord, SystemClock, SystemEntropy, Timestamp};
@@ -235,38 +236,14 @@ fn token(signer: &Signer, n: usize) -> String {
 
 fn key_record(minted: &api_key::MintedKey, now: Timestamp) -> ApiKeyRecord {
     ApiKeyRecord {
-        id: minted.id.as_str().into(),
-        secret_sha256: minted.secret_sha256,
-        principal: Principal::new(portcullis::model::identity::LOCAL_ISSUER, "bench"),
-        label: None,
         roles: vec!["reader".into()],
         scopes: vec!["bench".into()],
-        groups: Vec::new(),
-        tenant: None,
-        networks: Vec::new(),
-        created_at: now,
-        expires_at: None,
-        used_at: None,
-        revoked_at: None,
+        ..ApiKeyRecord::new(&minted.id, minted.secret_sha256, Principal::new(LOCAL_ISSUER, "bench"), now)
     }
 }
 
 fn session_record(now: Timestamp) -> SessionRecord {
-    SessionRecord {
-        id: session_secret::public_id(&SystemEntropy).into(),
-        principal: Principal::new(portcullis::model::identity::LOCAL_ISSUER, "bench"),
-        roles: vec!["reader".into()],
-        groups: Vec::new(),
-        scopes: Vec::new(),
-        tenant: None,
-        attributes: Map::new(),
-        created_at: now,
-        seen_at: now,
-        idle_ms: 3_600_000,
-        expires_at: now.after(Duration::from_secs(12 * 3600)),
-        authenticated_at: now,
-        acr: None,
-        amr: Vec::new(),
-        generation: 0,
-    }
+    let (id, hour) = (session_secret::public_id(&SystemEntropy), Duration::from_secs(3600));
+    let record = SessionRecord::new(&id, Principal::new(LOCAL_ISSUER, "bench"), now, hour, 12 * hour);
+    SessionRecord { roles: vec!["reader".into()], ..record }
 }

@@ -120,19 +120,14 @@ impl Operations {
         };
         let minted = api_key::mint(&self.environment, &*self.entropy);
         let record = ApiKeyRecord {
-            id: minted.id.into(),
-            secret_sha256: minted.secret_sha256,
-            principal,
             label: optional("label", new.label)?,
             roles: list("role", new.roles)?,
             scopes: list("scope", new.scopes)?,
             groups: list("group", new.groups)?,
             tenant: optional("tenant", new.tenant)?,
             networks: new.networks,
-            created_at: now,
             expires_at,
-            used_at: None,
-            revoked_at: None,
+            ..ApiKeyRecord::new(&minted.id, minted.secret_sha256, principal, now)
         };
         self.store.api_keys.create(&record).await?;
         tracing::info!(key = &*record.id, principal = %record.principal, "API key created");
@@ -170,22 +165,16 @@ impl Operations {
                 attributes.insert(name.to_owned(), Value::String(value.to_string()));
             }
         }
+        let (id, principal) =
+            (session_secret::public_id(&*self.entropy), principal(new.issuer.as_deref(), &new.subject)?);
+        let SessionSettings { idle_timeout, absolute_timeout, .. } = self.session;
         let record = SessionRecord {
-            id: session_secret::public_id(&*self.entropy).into(),
-            principal: principal(new.issuer.as_deref(), &new.subject)?,
             roles: list("role", new.roles)?,
             groups: list("group", new.groups)?,
             scopes: list("scope", new.scopes)?,
             tenant: optional("tenant", new.tenant)?,
             attributes,
-            created_at: now,
-            seen_at: now,
-            idle_ms: u64::try_from(self.session.idle_timeout.as_millis()).unwrap_or(u64::MAX),
-            expires_at: now.after(self.session.absolute_timeout),
-            authenticated_at: now,
-            acr: None,
-            amr: Vec::new(),
-            generation: 0,
+            ..SessionRecord::new(&id, principal, now, idle_timeout, absolute_timeout)
         };
         let (secret, secret_sha256) = session_secret::mint(&*self.entropy);
         self.store.sessions.create(&secret_sha256, &record).await?;

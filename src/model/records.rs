@@ -1,6 +1,7 @@
 //! What a store keeps about credentials that Portcullis itself issues.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,27 @@ pub struct SessionRecord {
 }
 
 impl SessionRecord {
+    /// One that begins now and says nothing of the person but who it is.
+    pub fn new(id: &str, principal: Principal, now: Timestamp, idle: Duration, absolute: Duration) -> Self {
+        Self {
+            id: id.into(),
+            principal,
+            roles: Vec::new(),
+            groups: Vec::new(),
+            scopes: Vec::new(),
+            tenant: None,
+            attributes: Map::new(),
+            created_at: now,
+            seen_at: now,
+            idle_ms: u64::try_from(idle.as_millis()).unwrap_or(u64::MAX),
+            expires_at: now.after(absolute),
+            authenticated_at: now,
+            acr: None,
+            amr: Vec::new(),
+            generation: 0,
+        }
+    }
+
     /// When it ends if nothing touches it.
     pub fn ends_at(&self) -> Timestamp {
         self.expires_at.min(Timestamp(self.seen_at.0.saturating_add(self.idle_ms)))
@@ -101,6 +123,27 @@ pub struct ApiKeyRecord {
 }
 
 /// A SHA-256 as 64 hexadecimal digits, for `#[serde(with = …)]`.
+impl ApiKeyRecord {
+    /// One that grants nothing and does not end.
+    pub fn new(id: &str, secret_sha256: [u8; 32], principal: Principal, now: Timestamp) -> Self {
+        Self {
+            id: id.into(),
+            secret_sha256,
+            principal,
+            label: None,
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            groups: Vec::new(),
+            tenant: None,
+            networks: Vec::new(),
+            created_at: now,
+            expires_at: None,
+            used_at: None,
+            revoked_at: None,
+        }
+    }
+}
+
 pub(crate) mod hex_digest {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 

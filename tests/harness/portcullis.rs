@@ -13,7 +13,7 @@ use portcullis::model::observer::Unobserved;
 use portcullis::model::settings::{StoreKind, StoreSettings};
 use portcullis::model::{ApiKeyRecord, Clock as _, Principal, SessionRecord, SystemClock, SystemEntropy, Timestamp};
 use portcullis::store::Store;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The `iss` of [`Setup::token`].
@@ -61,20 +61,11 @@ impl Setup {
     /// A key of `alice`, with the role `reader` and the scope `read` unless `change` says otherwise; its text.
     pub fn api_key(&self, change: impl FnOnce(&mut ApiKeyRecord)) -> String {
         let minted = api_key::mint("test", &SystemEntropy);
+        let alice = Principal::new(LOCAL_ISSUER, "alice");
         let mut record = ApiKeyRecord {
-            id: minted.id.as_str().into(),
-            secret_sha256: minted.secret_sha256,
-            principal: Principal::new(LOCAL_ISSUER, "alice"),
-            label: None,
             roles: vec!["reader".into()],
             scopes: vec!["read".into()],
-            groups: Vec::new(),
-            tenant: None,
-            networks: Vec::new(),
-            created_at: SystemClock.now(),
-            expires_at: None,
-            used_at: None,
-            revoked_at: None,
+            ..ApiKeyRecord::new(&minted.id, minted.secret_sha256, alice, SystemClock.now())
         };
         change(&mut record);
         block_on(self.store.api_keys.create(&record)).expect("the key is kept");
@@ -83,24 +74,12 @@ impl Setup {
 
     /// A session of `alice`, with the role `reader` unless `change` says otherwise; the cookie's value.
     pub fn session(&self, change: impl FnOnce(&mut SessionRecord)) -> String {
-        let now = SystemClock.now();
         let (cookie, digest) = session_secret::mint(&SystemEntropy);
+        let id = session_secret::public_id(&SystemEntropy);
+        let (alice, hour) = (Principal::new(LOCAL_ISSUER, "alice"), Duration::from_secs(3600));
         let mut record = SessionRecord {
-            id: session_secret::public_id(&SystemEntropy).into(),
-            principal: Principal::new(LOCAL_ISSUER, "alice"),
             roles: vec!["reader".into()],
-            groups: Vec::new(),
-            scopes: Vec::new(),
-            tenant: None,
-            attributes: Map::new(),
-            created_at: now,
-            seen_at: now,
-            idle_ms: 1_800_000,
-            expires_at: now.after(Duration::from_secs(12 * 3600)),
-            authenticated_at: now,
-            acr: None,
-            amr: Vec::new(),
-            generation: 0,
+            ..SessionRecord::new(&id, alice, SystemClock.now(), hour / 2, 12 * hour)
         };
         change(&mut record);
         block_on(self.store.sessions.create(&digest, &record)).expect("the session is kept");

@@ -115,22 +115,12 @@ impl Bench {
     /// A session with half an hour of idle time, seen now; returns the cookie's value.
     fn session(&self) -> String {
         let (cookie, secret_sha256) = crate::crypto::session_secret::mint(&SystemEntropy);
+        let (alice, hour) = (Principal::new("portcullis", "alice"), Duration::from_secs(3600));
         let record = SessionRecord {
-            id: "s1".into(),
-            principal: Principal::new("portcullis", "alice"),
             roles: vec!["b".into(), "a".into(), "b".into()],
-            groups: vec![],
-            scopes: vec![],
-            tenant: None,
             attributes: [("email".to_owned(), json!("a@example.com"))].into_iter().collect(),
-            created_at: self.clock.now(),
-            seen_at: self.clock.now(),
-            idle_ms: 30 * 60 * 1000,
-            expires_at: self.clock.now().after(Duration::from_secs(12 * 3600)),
-            authenticated_at: self.clock.now(),
-            acr: None,
-            amr: vec![],
             generation: 4,
+            ..SessionRecord::new("s1", alice, self.clock.now(), hour / 2, 12 * hour)
         };
         self.fake.sessions.lock().unwrap().insert(secret_sha256, record);
         cookie.expose().clone()
@@ -142,21 +132,9 @@ impl Bench {
 
     fn api_key(&self, change: impl FnOnce(&mut ApiKeyRecord)) -> String {
         let minted = crate::crypto::api_key::mint("test", &SystemEntropy);
-        let mut record = ApiKeyRecord {
-            id: minted.id.as_str().into(),
-            secret_sha256: minted.secret_sha256,
-            principal: Principal::new("portcullis", "robot"),
-            label: None,
-            roles: vec![],
-            scopes: vec![],
-            groups: vec![],
-            tenant: None,
-            networks: vec![],
-            created_at: NOW,
-            expires_at: None,
-            used_at: Some(NOW),
-            revoked_at: None,
-        };
+        let robot = Principal::new("portcullis", "robot");
+        let mut record =
+            ApiKeyRecord { used_at: Some(NOW), ..ApiKeyRecord::new(&minted.id, minted.secret_sha256, robot, NOW) };
         change(&mut record);
         self.fake.keys.lock().unwrap().insert(minted.id, record);
         minted.text.expose().clone()

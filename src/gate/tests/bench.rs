@@ -102,44 +102,16 @@ impl Bench {
 
     pub(super) async fn session(&self, id: &str) -> String {
         let (secret, digest) = session_secret::mint(&SystemEntropy);
-        let record = SessionRecord {
-            id: id.into(),
-            principal: Principal::new(crate::model::identity::LOCAL_ISSUER, "carol"),
-            roles: vec![],
-            groups: vec![],
-            scopes: vec![],
-            tenant: None,
-            attributes: serde_json::Map::new(),
-            created_at: NOW,
-            seen_at: NOW,
-            idle_ms: 1_800_000,
-            expires_at: NOW.after(Duration::from_secs(3600)),
-            authenticated_at: NOW,
-            acr: None,
-            amr: vec![],
-            generation: 0,
-        };
+        let principal = Principal::new(crate::model::identity::LOCAL_ISSUER, "carol");
+        let record = SessionRecord::new(id, principal, NOW, Duration::from_secs(1800), Duration::from_secs(3600));
         self.store.sessions.create(&digest, &record).await.unwrap();
         format!("__Host-session={}", secret.expose())
     }
 
     pub(super) async fn api_key(&self) -> String {
         let minted = api_key::mint("test", &SystemEntropy);
-        let record = ApiKeyRecord {
-            id: minted.id.as_str().into(),
-            secret_sha256: minted.secret_sha256,
-            principal: Principal::new(crate::model::identity::LOCAL_ISSUER, "robot"),
-            label: None,
-            roles: vec![],
-            scopes: vec![],
-            groups: vec![],
-            tenant: None,
-            networks: vec![],
-            created_at: NOW,
-            expires_at: None,
-            used_at: None,
-            revoked_at: None,
-        };
+        let principal = Principal::new(crate::model::identity::LOCAL_ISSUER, "robot");
+        let record = ApiKeyRecord::new(&minted.id, minted.secret_sha256, principal, NOW);
         self.store.api_keys.create(&record).await.unwrap();
         minted.text.expose().clone()
     }

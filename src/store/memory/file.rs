@@ -39,8 +39,7 @@ pub(super) struct File {
     path: PathBuf,
     /// What was last written; held for as long as a write takes, also where nobody waits for it any more.
     written: Arc<Mutex<Written>>,
-    /// Locked for as long as it is open.
-    _lock: fs::File,
+    _lock: Lock,
 }
 
 struct Written {
@@ -102,12 +101,22 @@ impl File {
 
 /// Two processes that write one file would undo each other's revocations. The lock lies beside the file because the
 /// file itself is replaced with every write.
-fn lock(path: &Path) -> Result<fs::File, StoreError> {
+struct Lock(fs::File);
+
+impl Drop for Lock {
+    /// Closing alone would not do: a child that is being forked just then has the descriptor too, until it executes.
+    fn drop(&mut self) {
+        // Where it fails, closing is the next best.
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(path: &Path) -> Result<Lock, StoreError> {
     let beside = beside(path, ".lock");
     let options = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&beside);
     let lock = options.map_err(|e| cannot("open", &beside, &e))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => {
             Err(StoreError::Misconfigured(format!("`{}` is in use by another process", path.display())))
         }
