@@ -27,7 +27,7 @@ unit: ## unit and integration tests, the layer test among them
 
 doc: ## documentation tests, and the documentation itself without warnings
 	$(CARGO) test --locked --doc
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --no-deps --document-private-items --quiet
 
 bench-build: ## build the benches
 	$(CARGO) bench --locked --profile dev --no-run
