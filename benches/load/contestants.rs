@@ -1,10 +1,10 @@
 //! The processes that are measured, and the ones that they need.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
+use crate::ports::{free_address, wait_for};
 use crate::work::Work;
 
 /// A proxy under test; ends when dropped.
@@ -97,18 +97,4 @@ fn portcullis(folder: &Path, work: &Work) -> Contestant {
         .spawn()
         .expect("portcullis starts");
     Contestant { name: "portcullis", address, child }
-}
-
-/// An address that was free a moment ago.
-pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port")
-}
-
-/// Waits until something accepts there.
-pub(crate) fn wait_for(address: SocketAddr) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while TcpStream::connect(address).is_err() {
-        assert!(Instant::now() < deadline, "nothing listens on {address}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -16,6 +16,7 @@
 
 mod contestants;
 mod measure;
+mod ports;
 mod work;
 
 use std::path::PathBuf;

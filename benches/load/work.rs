@@ -17,7 +17,7 @@ use portcullis::store::Store;
 use serde_json::{Map, json};
 
 use crate::Scenario;
-use crate::contestants::{free_address, wait_for};
+use crate::ports::{free_address, wait_for};
 
 /// Header lines, one of which goes with each request, in turn; none: no credential.
 pub(crate) type Credentials = Arc<[(&'static str, String)]>;

@@ -9,6 +9,7 @@ pub mod credential;
 pub mod decision;
 pub mod denial;
 pub mod entropy;
+pub mod header;
 pub mod identity;
 pub mod observer;
 pub mod records;

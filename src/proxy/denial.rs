@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -10,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Ver
 
 use super::Body;
 use super::request::REQUEST_ID;
-use crate::model::denial::{Challenge, Reason, Row};
+use crate::model::denial::{Challenge, Reason, Row, UsedUp};
 use crate::model::settings::{Accept, RouteSettings};
 use crate::model::{CredentialKind, DecisionId, Denial};
 
@@ -54,9 +55,10 @@ impl Challenges {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(REQUEST_ID, asked.request_id.clone());
         if let Some(after) = denial.retry_after {
-            // Rounded up: whoever comes back at that second must not be early. "0" would mean "at once".
-            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            headers.insert(RETRY_AFTER, seconds.max(1).into());
+            headers.insert(RETRY_AFTER, in_seconds(after).into());
+        }
+        if let Some(limit) = &denial.limit {
+            rate_limit(headers, limit, denial.retry_after);
         }
         self.challenge(headers, row.challenge, denial);
         if denial.reason == Reason::MethodRefused {
@@ -196,6 +198,30 @@ pub(super) fn grpc_content_type(headers: &HeaderMap) -> Option<&'static str> {
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let base = essence.split('+').next().unwrap_or_default();
     ["application/grpc", "application/grpc-web", "application/grpc-web-text"].into_iter().find(|known| *known == base)
+}
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Which limit is used up, and when to come back (draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4).
+fn rate_limit(headers: &mut HeaderMap, limit: &UsedUp, after: Option<Duration>) {
+    let UsedUp { name, count, per } = limit;
+    let policy = format!(r#""{name}";q={count};w={}"#, in_seconds(*per));
+    let state = match after {
+        Some(after) => format!(r#""{name}";r=0;t={}"#, in_seconds(after)),
+        None => format!(r#""{name}";r=0"#),
+    };
+    for (header, text) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)] {
+        // Names of limits are those of tables in the configuration; one that is no text for a header goes unsaid.
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(header, value);
+        }
+    }
+}
+
+/// Rounded up: whoever comes back at that second must not be early. "0" would mean "at once".
+fn in_seconds(time: Duration) -> u64 {
+    (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
 }
 
 #[cfg(test)]

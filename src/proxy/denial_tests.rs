@@ -125,6 +125,16 @@ fn retry_after_is_never_too_early() {
 }
 
 #[test]
+fn the_limit_that_is_used_up_is_named() {
+    let limit = UsedUp { name: "per-key".into(), count: 600, per: Duration::from_secs(60) };
+    let denial = Denial { limit: Some(Box::new(limit)), ..Denial::new(Reason::RateLimited) };
+    let response = render(&[], &denial.retry_after(Duration::from_millis(1500)));
+    assert_eq!(response.headers()["ratelimit-policy"], r#""per-key";q=600;w=60"#);
+    assert_eq!(response.headers()["ratelimit"], r#""per-key";r=0;t=2"#);
+    assert!(!render(&[], &Reason::StoreUnavailable.into()).headers().contains_key("ratelimit"));
+}
+
+#[test]
 fn f58_an_ambiguous_request_ends_its_connection() {
     let closes = |reason: Reason, version| {
         let asked = Asked { version, ..asked(&Method::GET) };

@@ -3,6 +3,8 @@
 use http::header::{CONNECTION, TE, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::model::header::fold;
+
 /// Removes from a request what its own connection was told: the headers that `Connection` names and those that are
 /// hop-by-hop by definition. Of `TE`, `trailers` stays; of `Trailer`, the names that may be forwarded.
 ///
@@ -46,17 +48,6 @@ pub(super) fn is_hop_by_hop(name: &str) -> bool {
                 | "host"
                 | "expect"
         )
-}
-
-/// Lower case, every other character than a letter or digit as `-`; borrowed where nothing changes.
-pub(super) fn fold(name: &str) -> std::borrow::Cow<'_, str> {
-    if name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-        return name.into();
-    }
-    name.chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-        .collect::<String>()
-        .into()
 }
 
 fn remove_named(headers: &mut HeaderMap) {

@@ -24,6 +24,9 @@ fn refused(answer: &Answer, code: &str) {
     assert_eq!(answer.json()["type"], format!("urn:portcullis:{code}"));
     let after: u64 = answer.value("retry-after").expect("Retry-After").parse().expect("seconds");
     assert!((1..=3600).contains(&after), "{after}");
+    let policy = answer.value("ratelimit-policy").expect("RateLimit-Policy");
+    assert!(policy.starts_with("\"some\";q=") && policy.contains(";w="), "{policy}");
+    assert_eq!(answer.value("ratelimit"), Some(format!("\"some\";r=0;t={after}").as_str()));
 }
 
 #[test]

@@ -1,9 +1,8 @@
-//! Header names as the most lenient upstream may read them.
-//!
-//! CGI, WSGI and their kin turn `X-User`, `x_user` and, some of them, `X.User` into one variable. So names are compared
-//! with every character that is no letter or digit folded to `-`.
+//! The names that no client may set, in whatever spelling an upstream may take for them.
 
 use http::{HeaderMap, HeaderName};
+
+use crate::model::header::{fold, fold_byte};
 
 /// Prefixes of names that only Portcullis sets, folded.
 const PREFIXES: [&str; 1] = ["x-auth-"];
@@ -24,8 +23,8 @@ pub(in crate::gate) struct Forbidden {
 impl Forbidden {
     /// These, the names under `x-auth-`, and those that would override method or URL.
     pub(in crate::gate) fn new<'a>(names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
-        let own = names.into_iter().map(|name| fold(name.as_str()));
-        let mut names: Vec<Box<str>> = OVERRIDES.iter().map(|name| fold(name)).chain(own).collect();
+        let own = names.into_iter().map(|name| name.as_str());
+        let mut names: Vec<Box<str>> = OVERRIDES.into_iter().chain(own).map(|name| fold(name).into()).collect();
         names.sort_unstable();
         names.dedup();
         let lengths = names.iter().fold(0, |bits, name| bits | length_bit(name.len()));
@@ -51,17 +50,9 @@ const fn length_bit(length: usize) -> u64 {
     1 << if length < 63 { length } else { 63 }
 }
 
-fn fold(name: &str) -> Box<str> {
-    name.bytes().map(|b| char::from(folded(b))).collect::<String>().into()
-}
-
 /// Whether `name` folds to `own`, which is folded.
 fn same(name: &str, own: &str) -> bool {
-    name.len() == own.len() && name.bytes().map(folded).eq(own.bytes())
-}
-
-const fn folded(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+    name.len() == own.len() && name.bytes().map(fold_byte).eq(own.bytes())
 }
 
 #[cfg(test)]
