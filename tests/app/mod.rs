@@ -83,6 +83,16 @@ fn an_occupied_port_opens_nothing_else() {
 }
 
 #[test]
+fn a_second_instance_does_not_share_the_port_unnoticed() {
+    let upstream = Upstream::start();
+    let first = start(&open_to_all(&upstream), &[]).unwrap();
+    let set = format!("listener.main.bind={}", main_address(&first));
+    let problem = start(&open_to_all(&upstream), &[&set]).err().expect("it is refused");
+    assert!(matches!(problem, StartError::Failed(_)), "{problem}");
+    assert!(problem.to_string().contains(&main_address(&first).to_string()), "{problem}");
+}
+
+#[test]
 fn an_issuer_that_cannot_be_reached_does_not_delay_the_start() {
     let upstream = Upstream::start();
     // Accepts connections and never answers.
