@@ -77,10 +77,15 @@ impl Running {
         self.workers.one_ended().await;
     }
 
+    /// Becomes unready, for good: whoever balances load is to look elsewhere. [`Running::shutdown`] begins with it.
+    pub fn unready(&self) {
+        self.readiness.draining();
+    }
+
     /// Ends it with patience: unready, `drain_delay`, no new connections, then at most `shutdown_grace` for what is in
     /// flight.
     pub async fn shutdown(mut self) -> Drained {
-        self.readiness.draining();
+        self.unready();
         tokio::time::sleep(self.server.drain_delay).await;
         self.drain.begin();
         let outcome = match tokio::time::timeout(self.server.shutdown_grace, self.workers.all_ended()).await {

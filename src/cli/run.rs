@@ -68,6 +68,8 @@ pub(super) async fn serve(mut running: Running, signals: &mut Signals) -> Result
         signal = signals.next() => signal,
         () = running.failed() => return Err(Failure::failed("a worker broke off; what it said is above")),
     };
+    // First, so that what the log says is true when it is read.
+    running.unready();
     tracing::info!(signal, "draining; a second signal ends at once");
     tokio::select! {
         drained = running.shutdown() => {
