@@ -31,7 +31,8 @@ impl Policy {
     pub fn decide(&self, method: &Method, identity: &Identity, client: &Client) -> Result<Option<&str>, Denial> {
         for rule in &self.deny {
             if rule.fit(method, identity, client) == Fit::Whole {
-                return Err(Denial::because(Reason::DeniedByRule, rule.name()));
+                let detail = explain(std::slice::from_ref(rule), "refuses", method, identity, client);
+                return Err(Denial::because(Reason::DeniedByRule, detail));
             }
         }
         if self.allow.is_empty() {
@@ -45,7 +46,7 @@ impl Policy {
                 Fit::Not => {}
             }
         }
-        let detail = self.explain(method, identity, client);
+        let detail = explain(&self.allow, "wants", method, identity, client);
         Err(match lacks_scopes_only {
             Some(rule) => {
                 Denial { wanted_scopes: rule.scopes().to_vec(), ..Denial::because(Reason::InsufficientScope, detail) }
@@ -53,23 +54,25 @@ impl Policy {
             None => Denial::because(Reason::NotAllowed, detail),
         })
     }
+}
 
-    /// Both sides: what each allow rule wants, and what there is.
-    fn explain(&self, method: &Method, identity: &Identity, client: &Client) -> String {
-        const MOST: usize = 8;
-        let mut text = String::new();
-        for rule in self.allow.iter().take(MOST) {
-            text.push_str(rule.name());
-            text.push_str(" wants ");
-            rule.describe(&mut text);
-            text.push_str("; ");
-        }
-        if self.allow.len() > MOST {
-            text.push_str("and other rules; ");
-        }
-        rule::describe_request(&mut text, method, identity, client);
-        text
+/// Both sides for the log: what each rule `wants` (or `refuses`), and what there is.
+fn explain(rules: &[CompiledRule], verb: &str, method: &Method, identity: &Identity, client: &Client) -> String {
+    const MOST: usize = 8;
+    let mut text = String::new();
+    for rule in rules.iter().take(MOST) {
+        text.push_str(rule.name());
+        text.push(' ');
+        text.push_str(verb);
+        text.push(' ');
+        rule.describe(&mut text);
+        text.push_str("; ");
     }
+    if rules.len() > MOST {
+        text.push_str("and other rules; ");
+    }
+    rule::describe_request(&mut text, method, identity, client);
+    text
 }
 
 #[cfg(test)]

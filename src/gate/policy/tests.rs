@@ -77,7 +77,9 @@ fn deny_goes_before_allow() {
     let p = policy(vec![deny], vec![named("all")]);
     let denial = p.decide(&Method::GET, &with(|v| v.groups = list(&["suspended"])), &from("192.0.2.1")).unwrap_err();
     assert_eq!(denial.reason, Reason::DeniedByRule);
-    assert_eq!(denial.detail.as_deref(), Some("route.x.deny[0]"));
+    let detail = denial.detail.unwrap();
+    assert!(detail.starts_with("route.x.deny[0] refuses groups [\"suspended\"]; request has "), "{detail}");
+    assert!(detail.contains("|\"alice\" groups [\"suspended\"]"), "the log says who: {detail}");
     assert_eq!(reason(&p, &having_roles(&[])), None);
 }
 
