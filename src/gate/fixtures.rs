@@ -142,6 +142,7 @@ pub(crate) fn verified(kind: CredentialKind) -> Verified {
         amr: vec![],
         networks: vec![],
         bound_certificate: None,
+        bound_key: None,
         key_thumbprint: None,
         generation: 0,
     }

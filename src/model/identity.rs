@@ -99,6 +99,8 @@ pub struct Verified {
     pub networks: Vec<IpNet>,
     /// SHA-256 thumbprint of the certificate that must accompany it (RFC 8705, section 3.1).
     pub bound_certificate: Option<[u8; 32]>,
+    /// SHA-256 thumbprint of the key whose holder must prove that he has it (RFC 9449, section 6.1).
+    pub bound_key: Option<[u8; 32]>,
     /// Thumbprint of the key that verified it, so that a key that leaves its set takes it along.
     pub key_thumbprint: Option<[u8; 32]>,
     /// Generation of the principal's sessions when this one began.

@@ -55,6 +55,7 @@ pub(crate) fn check(
         issued_at,
         not_before,
         bound_certificate,
+        bound_key: None,
         key_thumbprint: thumbprint,
         claims,
     })

@@ -33,6 +33,8 @@ pub struct VerifiedToken {
     pub not_before: Option<Timestamp>,
     /// `cnf` `x5t#S256`.
     pub bound_certificate: Option<[u8; 32]>,
+    /// `cnf` `jkt` (RFC 9449, section 6.1).
+    pub bound_key: Option<[u8; 32]>,
     /// RFC 7638 thumbprint of the key that verified it.
     pub key_thumbprint: [u8; 32],
 }

@@ -54,6 +54,7 @@ fn identity(record: ApiKeyRecord) -> Verified {
         amr: Vec::new(),
         networks: record.networks,
         bound_certificate: None,
+        bound_key: None,
         key_thumbprint: None,
         generation: 0,
     }

@@ -120,6 +120,7 @@ fn verified(rule: &CompiledRule, subject: &str, certificate: &ClientCertificate)
         amr: Vec::new(),
         networks: Vec::new(),
         bound_certificate: None,
+        bound_key: None,
         key_thumbprint: None,
         generation: 0,
     }

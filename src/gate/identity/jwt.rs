@@ -52,6 +52,7 @@ pub(super) fn identity(token: VerifiedToken) -> Result<Verified, Denial> {
         amr: strings(claims.get("amr"), false).unwrap_or_default(),
         networks: Vec::new(),
         bound_certificate: token.bound_certificate,
+        bound_key: token.bound_key,
         key_thumbprint: Some(token.key_thumbprint),
         generation: 0,
         claims: Arc::new(claims),

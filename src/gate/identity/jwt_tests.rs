@@ -15,6 +15,7 @@ fn token(claims: Value, pointers: ClaimPointers) -> VerifiedToken {
         issued_at: Some(Timestamp(1_000)),
         not_before: None,
         bound_certificate: Some([3; 32]),
+        bound_key: None,
         key_thumbprint: [7; 32],
     }
 }

@@ -53,6 +53,7 @@ fn identity(record: SessionRecord) -> Verified {
         amr: super::sorted(record.amr),
         networks: Vec::new(),
         bound_certificate: None,
+        bound_key: None,
         key_thumbprint: None,
         generation: record.generation,
     }
