@@ -19,6 +19,7 @@ mod bad_input;
 mod cli;
 mod docker;
 mod edge;
+mod fleet;
 mod gate;
 mod harness;
 mod layers;

@@ -1,6 +1,6 @@
 //! A client that sends exactly the bytes it is told to.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -87,6 +87,13 @@ impl<S: Read + Write> Wire<S> {
         let _ = self.stream.write_all(bytes.as_ref());
         let _ = self.stream.flush();
         self.read_answer().expect("an answer")
+    }
+
+    /// The same; `None` where the other side breaks off.
+    pub fn try_exchange(&mut self, bytes: impl AsRef<[u8]>) -> Option<Answer> {
+        self.stream.write_all(bytes.as_ref()).ok()?;
+        self.stream.flush().ok()?;
+        self.read_answer()
     }
 
     /// Reads one answer (to a request that was not `HEAD`); `None` where the connection ends first.
@@ -186,7 +193,8 @@ impl<S: Read + Write> Wire<S> {
                 self.buffer.extend_from_slice(&chunk[..count]);
                 true
             }
-            Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => false,
+            // TLS says so of a stream that ends without a farewell.
+            Err(e) if matches!(e.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => false,
             Err(e) => panic!("reading failed: {e}; so far: {}", latin1(&self.buffer)),
         }
     }

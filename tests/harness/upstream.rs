@@ -66,6 +66,7 @@ pub struct Upstream {
 }
 
 struct Shared {
+    forgets: bool,
     received: Mutex<Vec<Received>>,
     arrived: Condvar,
     answer: Answer,
@@ -79,9 +80,18 @@ impl Upstream {
 
     /// Answers what `answer` says, byte for byte; an empty answer closes the connection.
     pub fn answering(answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::serving(false, Box::new(answer))
+    }
+
+    /// Answers `200` and `hello` to everything, and keeps nothing: for many requests.
+    pub fn forgetful() -> Self {
+        Self::serving(true, Box::new(|_| b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_vec()))
+    }
+
+    fn serving(forgets: bool, answer: Answer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let shared = Arc::new(Shared { received: Mutex::default(), arrived: Condvar::new(), answer: Box::new(answer) });
+        let shared = Arc::new(Shared { forgets, received: Mutex::default(), arrived: Condvar::new(), answer });
         let for_thread = Arc::clone(&shared);
         // The thread ends with the test process; a test has no way to be harmed by an idle listener.
         std::thread::spawn(move || {
@@ -131,8 +141,10 @@ fn serve(stream: TcpStream, shared: &Shared) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader) {
         let answer = (shared.answer)(&request);
-        shared.received.lock().expect("no test thread panicked").push(request);
-        shared.arrived.notify_all();
+        if !shared.forgets {
+            shared.received.lock().expect("no test thread panicked").push(request);
+            shared.arrived.notify_all();
+        }
         if answer.is_empty() || writer.write_all(&answer).is_err() {
             return;
         }

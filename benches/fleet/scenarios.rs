@@ -1,0 +1,51 @@
+//! What happens in the midst of it.
+
+use std::sync::Mutex;
+
+use crate::harness::fleet::{Fleet, Instance};
+use crate::harness::redis::Redis;
+use crate::measure::{self, Measured};
+
+/// One of them.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(usize) -> Measured,
+}
+
+/// All of them.
+pub(crate) const ALL: &[Scenario] = &[
+    Scenario { name: "all in touch with the log", run: in_touch },
+    Scenario { name: "Redis killed, back with its data", run: restarted },
+    Scenario { name: "Redis killed, back empty", run: emptied },
+];
+
+const MAX_STALENESS: &str = "5s";
+
+fn three(fleet: &Fleet, url: &str) -> [Instance; 3] {
+    ["one", "two", "three"].map(|name| fleet.start(name, url))
+}
+
+fn in_touch(count: usize) -> Measured {
+    let redis = Redis::start();
+    let mut fleet = Fleet::new(MAX_STALENESS);
+    let instances = three(&fleet, &redis.url());
+    measure::run(&mut fleet, &redis.store(), &instances.each_ref(), count, || {})
+}
+
+fn restarted(count: usize) -> Measured {
+    // Every write is on disk before it is acknowledged, as docs/revocation.md wants it.
+    let redis = Redis::with().line("appendonly yes").line("appendfsync always").start();
+    with_restart(redis, count)
+}
+
+fn emptied(count: usize) -> Measured {
+    with_restart(Redis::start(), count)
+}
+
+fn with_restart(redis: Redis, count: usize) -> Measured {
+    let mut fleet = Fleet::new(MAX_STALENESS);
+    let instances = three(&fleet, &redis.url());
+    let store = redis.store();
+    let redis = Mutex::new(redis);
+    measure::run(&mut fleet, &store, &instances.each_ref(), count, || redis.lock().expect("no panic").restart())
+}
