@@ -11,6 +11,7 @@ use super::policy::Policy;
 use super::route::Router;
 use super::{GateError, Shared};
 use crate::crypto::Signer;
+use crate::model::CredentialKind;
 use crate::model::settings::{Accept, HeaderPreset, IdentityHeaders, OnStale, PathTolerance, RouteSettings, Settings};
 
 /// One route with all its stages.
@@ -41,10 +42,12 @@ pub(super) fn router(
         // Each worker has a copy of its own: one that all share would have its count of users passed between cores with
         // every request.
         let own = Arc::new(RouteSettings::clone(route));
+        let failed = |problem| GateError(format!("route.{} {problem}", route.name));
+        let accepts = Accepts::new(&route.accept, only_issuer).map_err(failed)?;
+        check_verifiable(&accepts).map_err(failed)?;
         let plan = Arc::new(Plan {
             destination: Destination::Upstream(Arc::from(&*route.upstream)),
-            accepts: Accepts::new(&route.accept, only_issuer)
-                .map_err(|problem| GateError(format!("route.{} {problem}", route.name)))?,
+            accepts,
             limits: RouteLimits::new(&shared.limits, &route.limits),
             policy: Policy::new(route, &settings.roles),
             introducer: introducers.of(route),
@@ -54,6 +57,12 @@ pub(super) fn router(
     }
     add_assertion_keys(&mut router, settings, shared, &assertions)?;
     Ok(router)
+}
+
+/// Whether there is something to verify what the route accepts.
+fn check_verifiable(accepts: &Accepts) -> Result<(), String> {
+    let missing = [CredentialKind::Opaque, CredentialKind::Basic].into_iter().find(|kind| accepts.takes(*kind));
+    missing.map_or(Ok(()), |kind| Err(format!("accepts `{kind}`, which nothing verifies")))
 }
 
 /// Routes that tell the same upstream the same share what they prepare, so that an identity has one assertion there.

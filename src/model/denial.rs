@@ -224,6 +224,10 @@ reasons! {
     ApiKeyUnknown: 401, UNAUTHENTICATED, InvalidToken, Info, "api_key_unknown", "The API key is invalid";
     /// The key has expired.
     ApiKeyExpired: 401, UNAUTHENTICATED, InvalidToken, Info, "api_key_expired", "The API key has expired";
+    /// Its issuer says that the token is not active (RFC 7662, section 2.2).
+    TokenInactive: 401, UNAUTHENTICATED, InvalidToken, Info, "token_inactive", "The token is invalid";
+    /// No such user, or the password is wrong.
+    PasswordWrong: 401, UNAUTHENTICATED, InvalidToken, Info, "password_wrong", "The user name or password is wrong";
     /// The credential may not be used from the client's address.
     NetworkNotAllowed: 403, PERMISSION_DENIED, None, Warn, "network_not_allowed", "This credential may not be used from here";
     /// No such session.
@@ -244,6 +248,8 @@ reasons! {
     StoreUnavailable: 503, UNAVAILABLE, None, Error, "store_unavailable", "The service cannot decide right now";
     /// The issuer's keys have never been had, or are too old.
     KeysUnavailable: 503, UNAVAILABLE, None, Error, "keys_unavailable", "The service cannot decide right now";
+    /// The endpoint that knows opaque tokens gave no answer that could be used.
+    IntrospectionUnavailable: 503, UNAVAILABLE, None, Error, "introspection_unavailable", "The service cannot decide right now";
 
     // ── decided against ──
     /// Cross-site use of an ambient credential.

@@ -14,6 +14,9 @@ pub const LOCAL_ISSUER: &str = "portcullis";
 /// The issuer of identities that a client certificate proves by an `[[mtls]]` rule.
 pub const MTLS_ISSUER: &str = "mtls";
 
+/// The issuer of identities that a user name and a password of the htpasswd file prove.
+pub const BASIC_ISSUER: &str = "basic";
+
 /// Who it is: a subject alone names nobody, so it is always the pair.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Principal {

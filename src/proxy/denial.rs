@@ -143,7 +143,10 @@ fn is_scope(scope: &str) -> bool {
 pub(super) fn public_code(reason: Reason) -> &'static str {
     let row = reason.row();
     match reason {
-        Reason::RevocationStale | Reason::StoreUnavailable | Reason::KeysUnavailable => "cannot_decide",
+        Reason::RevocationStale
+        | Reason::StoreUnavailable
+        | Reason::KeysUnavailable
+        | Reason::IntrospectionUnavailable => "cannot_decide",
         Reason::DeniedByRule | Reason::NotAllowed | Reason::IdentityNotEncodable => "not_allowed",
         _ if row.challenge == Challenge::InvalidToken => "invalid_token",
         _ => row.label,

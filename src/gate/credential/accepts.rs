@@ -33,16 +33,9 @@ impl Accepts {
         }
         let mut alternatives = alternatives.clone();
         for alternative in &mut alternatives {
-            match (alternative.kind, &alternative.issuer) {
-                (CredentialKind::Opaque | CredentialKind::Basic, _) => {
-                    return Err(format!("accepts `{}`, which nothing verifies yet", alternative.kind));
-                }
-                (CredentialKind::Jwt, None) => {
-                    let only =
-                        only_issuer.ok_or("accepts `jwt` without saying whose, and there is not just one issuer")?;
-                    alternative.issuer = Some(only.clone());
-                }
-                _ => {}
+            if alternative.kind == CredentialKind::Jwt && alternative.issuer.is_none() {
+                let only = only_issuer.ok_or("accepts `jwt` without saying whose, and there is not just one issuer")?;
+                alternative.issuer = Some(only.clone());
             }
         }
         Ok(Self { alternatives, optional: *optional })
@@ -60,7 +53,12 @@ impl Accepts {
 
     /// Whether `Authorization: Bearer` is read.
     pub(in crate::gate) fn takes_bearers(&self) -> bool {
-        self.takes(CredentialKind::Jwt) || self.takes(CredentialKind::ApiKey)
+        [CredentialKind::Jwt, CredentialKind::Opaque, CredentialKind::ApiKey].iter().any(|kind| self.takes(*kind))
+    }
+
+    /// Whether `Authorization` is read at all.
+    pub(in crate::gate) fn reads_authorization(&self) -> bool {
+        self.takes_bearers() || self.takes(CredentialKind::Basic)
     }
 
     /// Whether this identity is one that the route accepts, which each request asks anew: what the cache holds may have

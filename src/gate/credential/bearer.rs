@@ -1,4 +1,4 @@
-//! `Authorization: Bearer` (RFC 6750, section 2.1), and what a bearer text is.
+//! `Authorization`: `Bearer` (RFC 6750, section 2.1) and `Basic` (RFC 7617, section 2), and what a bearer text is.
 
 use super::Presented;
 use crate::crypto::api_key;
@@ -8,36 +8,46 @@ use crate::crypto::api_key;
 pub(super) enum Authorization<'a> {
     /// A bearer token.
     Bearer(&'a str),
+    /// User name and password in base64.
+    Basic(&'a str),
     /// Another scheme.
     Other,
     /// No grammar allows it.
     Malformed,
 }
 
-/// Reads the header's value: a scheme, in any case, and for `Bearer` one or more spaces and a `b64token`.
-pub(super) fn read(value: &[u8]) -> Authorization<'_> {
+/// Reads the header's value: a scheme, in any case, and for those that are read one or more spaces and a `b64token`.
+/// `reads_basic`: whether `Basic` is one of them.
+pub(super) fn read(value: &[u8], reads_basic: bool) -> Authorization<'_> {
     let end = value.iter().position(|b| !is_token_char(*b)).unwrap_or(value.len());
     let Some((scheme, rest)) = value.split_at_checked(end).filter(|(scheme, _)| !scheme.is_empty()) else {
         return Authorization::Malformed;
     };
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
+    let is_basic = reads_basic && scheme.eq_ignore_ascii_case(b"basic");
+    if !is_basic && !scheme.eq_ignore_ascii_case(b"bearer") {
         return Authorization::Other;
     }
     let start = rest.iter().position(|b| *b != b' ').unwrap_or(rest.len());
     match rest.get(start..).map(std::str::from_utf8) {
-        Some(Ok(token)) if start > 0 && is_b64token(token) => Authorization::Bearer(token),
+        Some(Ok(token)) if start > 0 && is_b64token(token) => {
+            if is_basic {
+                Authorization::Basic(token)
+            } else {
+                Authorization::Bearer(token)
+            }
+        }
         _ => Authorization::Malformed,
     }
 }
 
-/// What a bearer text is, by its form alone; `None`: opaque.
-pub(super) fn classify(token: &str) -> Option<Presented<'_>> {
+/// What a bearer text is, by its form alone.
+pub(super) fn classify(token: &str) -> Presented<'_> {
     if api_key::has_prefix(token) {
-        return Some(Presented::ApiKey(token));
+        return Presented::ApiKey(token);
     }
     let mut segments = token.split('.');
     let three = segments.by_ref().take(3).filter(|segment| !segment.is_empty()).count() == 3;
-    (three && segments.next().is_none()).then_some(Presented::Jwt(token))
+    if three && segments.next().is_none() { Presented::Jwt(token) } else { Presented::Opaque(token) }
 }
 
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
@@ -66,7 +76,9 @@ mod tests {
         for (value, expected) in [
             ("Bearer abc", Authorization::Bearer("abc")),
             ("bEARER   a.b-c_d~e+f/g==", Authorization::Bearer("a.b-c_d~e+f/g==")),
-            ("Basic dXNlcjpw", Authorization::Other),
+            ("bASIC  dXNlcjpw", Authorization::Basic("dXNlcjpw")),
+            ("Basic", Authorization::Malformed),
+            ("Basic user:password", Authorization::Malformed),
             ("Bearerx abc", Authorization::Other),
             ("Negotiate", Authorization::Other),
             ("", Authorization::Malformed),
@@ -83,27 +95,32 @@ mod tests {
             ("Bearer a=b", Authorization::Malformed),
             ("Bearer ä", Authorization::Malformed),
         ] {
-            assert_eq!(read(value.as_bytes()), expected, "{value:?}");
+            assert_eq!(read(value.as_bytes(), true), expected, "{value:?}");
+        }
+        for value in ["Basic dXNlcjpw", "Basic", "Basic \"", "basic a b"] {
+            assert_eq!(read(value.as_bytes(), false), Authorization::Other, "{value:?} is the application's");
         }
     }
 
     #[test]
     fn the_form_alone_says_what_a_bearer_is() {
-        let kind = |token| classify(token).map(|p| p.kind());
-        assert_eq!(kind("a.b.c"), Some(CredentialKind::Jwt));
-        assert_eq!(kind("pc_dev_a_b"), Some(CredentialKind::ApiKey));
-        assert_eq!(kind("pc_a.b.c"), Some(CredentialKind::ApiKey));
+        let kind = |token| classify(token).kind();
+        assert_eq!(kind("a.b.c"), CredentialKind::Jwt);
+        assert_eq!(kind("pc_dev_a_b"), CredentialKind::ApiKey);
+        assert_eq!(kind("pc_a.b.c"), CredentialKind::ApiKey);
         for opaque in ["", "a", "a.b", "a.b.", ".b.c", "a..c", "a.b.c.d", "a.b.c.", "PC_x", "..", "..."] {
-            assert_eq!(kind(opaque), None, "{opaque}");
+            assert_eq!(kind(opaque), CredentialKind::Opaque, "{opaque}");
         }
     }
 
     proptest! {
         #[test]
         fn f26_no_bytes_panic_or_make_a_token_that_is_none(value in prop::collection::vec(any::<u8>(), 0..40)) {
-            let value = [b"Bearer ".as_slice(), &value].concat();
-            if let Authorization::Bearer(token) = read(&value) {
-                prop_assert!(is_b64token(token));
+            for scheme in [b"Bearer ".as_slice(), b"Basic "] {
+                let value = [scheme, &value].concat();
+                if let Authorization::Bearer(token) | Authorization::Basic(token) = read(&value, true) {
+                    prop_assert!(is_b64token(token));
+                }
             }
         }
     }

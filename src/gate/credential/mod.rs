@@ -17,6 +17,10 @@ use crate::model::{ClientCertificate, CredentialKind};
 pub enum Presented<'a> {
     /// A bearer token of three segments.
     Jwt(&'a str),
+    /// A bearer token of any other form.
+    Opaque(&'a str),
+    /// User name and password, as `Authorization: Basic` has them (RFC 7617): base64, not yet decoded.
+    Basic(&'a str),
     /// A key of our own format.
     ApiKey(&'a str),
     /// The value of our session cookie.
@@ -30,6 +34,8 @@ impl Presented<'_> {
     pub const fn kind(&self) -> CredentialKind {
         match self {
             Self::Jwt(_) => CredentialKind::Jwt,
+            Self::Opaque(_) => CredentialKind::Opaque,
+            Self::Basic(_) => CredentialKind::Basic,
             Self::ApiKey(_) => CredentialKind::ApiKey,
             Self::Session(_) => CredentialKind::Session,
             Self::Certificate(_) => CredentialKind::Mtls,
@@ -40,7 +46,7 @@ impl Presented<'_> {
 /// What brought the credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::gate) enum Carrier {
-    /// `Authorization: Bearer`.
+    /// `Authorization`.
     Authorization,
     /// The API-key header.
     ApiKeyHeader,
@@ -62,9 +68,10 @@ pub(in crate::gate) struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Put into this request on purpose, by whoever made it.
+    /// A header that says who it is, which nobody sends by accident: it must be right. (A browser repeats a password that
+    /// was once typed, so that `basic` is ambient where other sites are concerned; a wrong one is an attempt all the same.)
     pub(in crate::gate) const fn is_explicit(&self) -> bool {
-        !self.presented.kind().is_ambient()
+        !matches!(self.carrier, Carrier::Cookie | Carrier::Connection)
     }
 }
 

@@ -35,7 +35,7 @@ impl Reader {
         websocket_bearer: bool,
     ) -> Result<Option<Found<'a>>, Denial> {
         let explicit = [
-            if accepts.takes_bearers() { authorization(headers, accepts)? } else { None },
+            if accepts.reads_authorization() { authorization(headers, accepts)? } else { None },
             if accepts.takes(CredentialKind::ApiKey) { self.api_key(headers)? } else { None },
             if websocket_bearer && accepts.takes_bearers() { websocket(headers, accepts)? } else { None },
         ];
@@ -119,9 +119,14 @@ fn authorization<'a>(headers: &'a HeaderMap, accepts: &Accepts) -> Result<Option
     if values.next().is_some() {
         return Err(Denial::because(Reason::TwoCredentials, "Authorization stands twice"));
     }
-    match bearer::read(value.as_bytes()) {
-        Authorization::Bearer(token) => Ok(Some(accepted(token, accepts, Carrier::Authorization)?)),
-        Authorization::Other => Ok(None),
+    match bearer::read(value.as_bytes(), accepts.takes(CredentialKind::Basic)) {
+        Authorization::Bearer(token) if accepts.takes_bearers() => {
+            Ok(Some(accepted(token, accepts, Carrier::Authorization)?))
+        }
+        Authorization::Basic(text) => {
+            Ok(Some(Found { presented: Presented::Basic(text), carrier: Carrier::Authorization }))
+        }
+        Authorization::Bearer(_) | Authorization::Other => Ok(None),
         Authorization::Malformed => Err(Denial::because(Reason::CredentialMalformed, "Authorization is malformed")),
     }
 }
@@ -141,11 +146,9 @@ fn websocket<'a>(headers: &'a HeaderMap, accepts: &Accepts) -> Result<Option<Fou
 /// A bearer is what its form says and never falls through to another kind.
 fn accepted<'a>(token: &'a str, accepts: &Accepts, carrier: Carrier) -> Result<Found<'a>, Denial> {
     let presented = bearer::classify(token);
-    match presented.filter(|p| accepts.takes(p.kind())) {
-        Some(presented) => Ok(Found { presented, carrier }),
-        None => {
-            let kind = presented.map_or(CredentialKind::Opaque, |p| p.kind());
-            Err(Denial::because(Reason::CredentialNotAccepted, format!("it is {kind}, {accepts}")))
-        }
+    if accepts.takes(presented.kind()) {
+        return Ok(Found { presented, carrier });
     }
+    let kind = presented.kind();
+    Err(Denial::because(Reason::CredentialNotAccepted, format!("it is {kind}, {accepts}")))
 }

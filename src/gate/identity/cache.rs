@@ -27,6 +27,22 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(2);
 /// How many unknown credentials are remembered; apart from the others, so that garbage drives out garbage alone.
 const UNKNOWN_CAPACITY: u64 = 10_000;
 
+/// What a verification has found, and for how long it is believed without asking again.
+pub(super) struct Finding {
+    pub(super) verified: Verified,
+    /// For credentials whose use is noted in the store.
+    pub(super) touch: Option<Touch>,
+    /// Beyond it, what was found counts no longer, however long the credential itself lasts.
+    pub(super) believed_for: Duration,
+}
+
+impl From<(Verified, Option<Touch>)> for Finding {
+    fn from((verified, touch): (Verified, Option<Touch>)) -> Self {
+        let believed_for = if is_stored(verified.kind) { STORED_FOR } else { Duration::MAX };
+        Self { verified, touch, believed_for }
+    }
+}
+
 /// Verified credentials, by the digest of what was presented. Holds facts about credentials, never decisions.
 #[derive(Clone)]
 pub struct Cache {
@@ -148,9 +164,9 @@ pub(super) struct Entry {
 
 impl Entry {
     /// `now` and `generation` are those of before the verification began.
-    pub(super) fn new(verified: Verified, touch: Option<Touch>, generation: u64, now: Timestamp) -> Self {
-        let until =
-            if is_stored(verified.kind) { verified.expires_at.min(now.after(STORED_FOR)) } else { verified.expires_at };
+    pub(super) fn new(finding: impl Into<Finding>, generation: u64, now: Timestamp) -> Self {
+        let Finding { verified, touch, believed_for } = finding.into();
+        let until = verified.expires_at.min(now.after(believed_for));
         Self {
             verified: Arc::new(verified),
             until,
@@ -161,9 +177,9 @@ impl Entry {
     }
 }
 
-/// Whether what is known of it comes from a record of ours.
+/// Whether what is known of it comes from a record, ours or its issuer's, so that asking again may tell something else.
 pub(super) const fn is_stored(kind: CredentialKind) -> bool {
-    matches!(kind, CredentialKind::Session | CredentialKind::ApiKey)
+    matches!(kind, CredentialKind::Session | CredentialKind::ApiKey | CredentialKind::Opaque)
 }
 
 #[derive(Clone, Copy)]

@@ -10,7 +10,7 @@ fn later(secs: u64) -> Timestamp {
 /// Puts a credential of this kind and id under `key`.
 fn put(cache: &Cache, key: u8, kind: CredentialKind, id: &str, expires_at: Timestamp) {
     let verified = Verified { credential_id: id.into(), expires_at, ..fixtures::verified(kind) };
-    cache.insert([key; 32], Arc::new(Entry::new(verified, None, cache.generation(), NOW)));
+    cache.insert([key; 32], Arc::new(Entry::new((verified, None), cache.generation(), NOW)));
 }
 
 fn holds(cache: &Cache, key: u8, now: Timestamp) -> bool {
@@ -53,7 +53,7 @@ fn f35_an_entry_read_before_a_change_does_not_count_however_late_it_is_inserted(
     let cache = Cache::new(100);
     let generation = cache.generation();
     cache.changed([&"c1".into()], NOW);
-    let entry = Entry::new(fixtures::verified(CredentialKind::Session), None, generation, NOW);
+    let entry = Entry::new((fixtures::verified(CredentialKind::Session), None), generation, NOW);
     cache.insert([1; 32], Arc::new(entry));
     assert!(!holds(&cache, 1, NOW));
 }
@@ -67,6 +67,24 @@ fn more_changes_than_are_remembered_change_all_that_is_stored() {
     cache.changed(&ids, NOW);
     assert!(!holds(&cache, 1, NOW));
     assert!(holds(&cache, 2, NOW));
+}
+
+#[test]
+fn what_is_believed_for_long_is_asked_for_again_where_changes_since_have_been_forgotten() {
+    let cache = Cache::new(100);
+    let put = |key, id: &str| {
+        let verified = Verified { credential_id: id.into(), ..fixtures::verified(CredentialKind::Opaque) };
+        let finding = Finding { verified, touch: None, believed_for: Duration::from_secs(3600) };
+        cache.insert([key; 32], Arc::new(Entry::new(finding, cache.generation(), NOW)));
+    };
+    put(1, "changed");
+    put(2, "other");
+    cache.changed([&"changed".into()], NOW);
+    assert!(holds(&cache, 2, NOW));
+    cache.changed([&"x".into()], later(300));
+    assert!(!holds(&cache, 1, later(300)), "that it has changed is not forgotten");
+    assert!(holds(&cache, 2, later(300)), "it has been looked at since");
+    assert!(holds(&cache, 2, later(3599)) && !holds(&cache, 2, later(3600)));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::model::Timestamp;
 /// Beyond so many at a time all stored entries are taken to have changed.
 const MOST: usize = 4096;
 
-/// After that no entry lives that was read before the change, with room for a slow store.
+/// After that no entry of a record of ours lives that was read before the change, with room for a slow store.
 const REMEMBERED_FOR: Duration = STORED_FOR.saturating_mul(2);
 
 #[derive(Default)]
@@ -69,7 +69,14 @@ impl Changes {
             return;
         }
         self.update(|recent, generation| {
-            recent.by_id.retain(|_, change| now.since(change.at) <= REMEMBERED_FOR);
+            // What is believed for longer and has not been looked at since could not be told to have changed: the floor
+            // rises to what is forgotten.
+            let Recent { floor, by_id } = recent;
+            by_id.retain(|_, change| {
+                let remembered = now.since(change.at) <= REMEMBERED_FOR;
+                *floor = if remembered { *floor } else { change.generation.max(*floor) };
+                remembered
+            });
             for id in ids {
                 recent.by_id.insert(Arc::clone(id), Change { generation, at: now });
             }

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::cache::{Cache, Entry, Key};
-use super::touch::Touch;
+use super::cache::{Cache, Entry, Finding, Key};
 use crate::model::denial::Reason;
-use crate::model::{Denial, Timestamp, Verified};
+use crate::model::{Denial, Timestamp};
 
 /// What one verification came to.
 pub(super) type Outcome = Result<Arc<Entry>, Denial>;
@@ -38,15 +37,16 @@ impl Flights {
 }
 
 /// What `verify` found; or what somebody else is finding out about the same credential. Success is cached, and so, for a
-/// moment, is that there is no such session or key.
-pub(super) async fn verified_once<F>(
+/// moment, is that there is no such session, key, token or user.
+pub(super) async fn verified_once<F, V>(
     cache: &Cache,
     key: Key,
     now: Timestamp,
     verify: impl FnOnce() -> F,
 ) -> Result<Arc<Entry>, Denial>
 where
-    F: Future<Output = Result<(Verified, Option<Touch>), Denial>> + Send + 'static,
+    F: Future<Output = Result<V, Denial>> + Send + 'static,
+    V: Into<Finding>,
 {
     let mut landed = board(cache, key, now, verify)?;
     let outcome = landed.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
@@ -54,14 +54,15 @@ where
     outcome.unwrap_or_else(|| Err(Denial::because(Reason::Overloaded, "the verification was broken off")))
 }
 
-fn board<F>(
+fn board<F, V>(
     cache: &Cache,
     key: Key,
     now: Timestamp,
     verify: impl FnOnce() -> F,
 ) -> Result<watch::Receiver<Option<Outcome>>, Denial>
 where
-    F: Future<Output = Result<(Verified, Option<Touch>), Denial>> + Send + 'static,
+    F: Future<Output = Result<V, Denial>> + Send + 'static,
+    V: Into<Finding>,
 {
     let generation = cache.generation();
     let mut flights = cache.flights().lock();
@@ -80,18 +81,22 @@ where
     let departed = Departed { cache: cache.clone(), key, number };
     let verify = verify();
     tokio::spawn(async move {
-        let outcome = verify.await.map(|(verified, touch)| Arc::new(Entry::new(verified, touch, generation, now)));
+        let outcome = verify.await.map(|found| Arc::new(Entry::new(found, generation, now)));
         match &outcome {
             Ok(entry) => departed.cache.insert(key, Arc::clone(entry)),
-            Err(Denial { reason: reason @ (Reason::SessionUnknown | Reason::ApiKeyUnknown), .. }) => {
-                departed.cache.insert_unknown(key, *reason, now);
-            }
+            Err(denial) if is_unknown(denial.reason) => departed.cache.insert_unknown(key, denial.reason, now),
             Err(_) => {}
         }
         drop(departed);
         _ = land.send(Some(outcome));
     });
     Ok(landed)
+}
+
+/// Whether asking again at once would tell the same.
+const fn is_unknown(reason: Reason) -> bool {
+    use Reason::{ApiKeyUnknown, PasswordWrong, SessionUnknown, TokenInactive};
+    matches!(reason, SessionUnknown | ApiKeyUnknown | TokenInactive | PasswordWrong)
 }
 
 /// Takes a flight off the list when it lands, also when it crashes.

@@ -126,7 +126,7 @@ async fn an_outage_is_not_cached_and_an_unknown_credential_is() {
 #[tokio::test]
 async fn f32_a_verification_that_crashes_refuses_and_is_tried_again() {
     let (cache, verifier) = (Cache::new(10), Verifier::new());
-    let crash = verified_once(&cache, KEY, NOW, || async { panic!("a fault of ours") });
+    let crash = verified_once::<_, Finding>(&cache, KEY, NOW, || async { panic!("a fault of ours") });
     assert_eq!(crash.await.err().unwrap().reason, Reason::Overloaded);
     let again = verifier.waiter(&cache, KEY);
     verifier.let_go(1);

@@ -76,7 +76,11 @@ impl Identities {
 
     fn key(&self, presented: Presented<'_>) -> Key {
         let bytes = match presented {
-            Presented::Jwt(text) | Presented::ApiKey(text) | Presented::Session(text) => text.as_bytes(),
+            Presented::Jwt(text)
+            | Presented::Opaque(text)
+            | Presented::Basic(text)
+            | Presented::ApiKey(text)
+            | Presented::Session(text) => text.as_bytes(),
             Presented::Certificate(certificate) => &certificate.fingerprint,
         };
         sha256_fields(&[presented.kind().name().as_bytes(), &self.verifiers, bytes])
@@ -95,6 +99,9 @@ impl Identities {
                 };
                 verified_once(cache, key, now, verify).await
             }
+            Presented::Opaque(_) | Presented::Basic(_) => {
+                Err(Denial::because(Reason::Internal, "nothing verifies this kind"))
+            }
             Presented::ApiKey(text) => {
                 verified_once(cache, key, now, || api_key::verify(self.store.clone(), text.to_owned(), now)).await
             }
@@ -104,7 +111,7 @@ impl Identities {
             Presented::Certificate(certificate) => {
                 let generation = cache.generation();
                 let verified = self.certificates.identity(certificate)?;
-                let entry = Arc::new(Entry::new(verified, None, generation, now));
+                let entry = Arc::new(Entry::new((verified, None), generation, now));
                 cache.insert(key, Arc::clone(&entry));
                 Ok(entry)
             }
@@ -134,7 +141,7 @@ impl Identities {
                     // That a use could not be noted is in the store's metrics; it must not fail the request.
                     tokio::spawn(async move { store.api_keys.touch(&id, now).await.ok() });
                 }
-                Presented::Jwt(_) | Presented::Certificate(_) => {}
+                Presented::Jwt(_) | Presented::Opaque(_) | Presented::Basic(_) | Presented::Certificate(_) => {}
             }
         }
         Arc::clone(&entry.verified)

@@ -339,7 +339,7 @@ async fn a_cached_token_whose_key_has_gone_is_verified_again() {
         key_thumbprint: Some([9; 32]),
         ..fixtures::verified(CredentialKind::Jwt)
     };
-    let entry = Entry::new(resting_on_another_key, None, 0, NOW);
+    let entry = Entry::new((resting_on_another_key, None), 0, NOW);
     bench.identities.shared.cache.insert(key, Arc::new(entry));
     let verified = bench.resolve(Presented::Jwt(&token)).await.unwrap();
     assert_eq!(&*verified.credential_id, "t1");
