@@ -132,6 +132,8 @@ pub(super) const ROOT: &[Key] = &[
         .default(Given::Table),
     Key::new("session", Shape::Table(section::session::KEYS), "Session cookies.").default(Given::Table),
     Key::new("issuer", Shape::Map(&Shape::Table(section::issuer::KEYS)), "Who signs tokens, by name."),
+    Key::new("dpop", Shape::Table(section::dpop::KEYS), "Proofs that a client holds the key of its token (RFC 9449).")
+        .default(Given::Table),
     Key::new("api_key", Shape::Table(section::api_key::KEYS), "API keys.").default(Given::Table),
     Key::new(
         "mtls",

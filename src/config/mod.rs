@@ -201,6 +201,7 @@ fn settings(context: &Context<'_>) -> Option<Settings> {
     let (max_staleness, session) = (s::revocation::read(context), s::session::read(context));
     let (issuers, api_key, mtls) = (s::issuer::read(context), s::api_key::read(context), s::mtls::read(context));
     let (assertion, limits, roles) = (s::assertion::read(context), s::limit::read(context), s::roles::read(context));
+    let dpop = s::dpop::read(context, store.as_ref());
     let upstreams = s::upstream::read(context);
     let routes = s::route::read(context, &roles);
     s::binds::check(&listeners, health.as_ref(), admin.as_ref(), context);
@@ -214,6 +215,7 @@ fn settings(context: &Context<'_>) -> Option<Settings> {
         max_staleness: max_staleness?,
         session: session?,
         issuers,
+        dpop: dpop?,
         api_key: api_key?,
         mtls,
         assertion: assertion?,

@@ -74,6 +74,7 @@ pub(crate) fn settings(keys: KeySource, algorithms: &[Algorithm]) -> IssuerSetti
         types: Vec::new(),
         leeway: Duration::from_secs(30),
         required_claims: Vec::new(),
+        sender_constrained: false,
         max_lifetime: Duration::from_secs(24 * 3600),
         max_size: 8192,
         keys,

@@ -15,10 +15,10 @@ use super::revocation::RevocationSet;
 use crate::crypto::{Issuers, Signer};
 use crate::model::observer::Unobserved;
 use crate::model::settings::{
-    Accept, AdminSettings, Algorithm, ApiKeySettings, AssertionSettings, Bind, ClaimPointers, HeaderPreset,
-    HostPattern, HttpLimits, IdentityHeaders, IssuerSettings, KeySource, ListenerSettings, LogSettings, OnStale,
-    PathPattern, PathSegment, PathTolerance, RoleTable, RouteMatch, RouteSettings, ServerSettings, SessionSettings,
-    Settings, StoreKind, StoreSettings,
+    Accept, AdminSettings, Algorithm, ApiKeySettings, AssertionSettings, Bind, ClaimPointers, DpopSettings,
+    HeaderPreset, HostPattern, HttpLimits, IdentityHeaders, IssuerSettings, KeySource, ListenerSettings, LogSettings,
+    OnStale, PathPattern, PathSegment, PathTolerance, ReplayScope, RoleTable, RouteMatch, RouteSettings,
+    ServerSettings, SessionSettings, Settings, StoreKind, StoreSettings,
 };
 use crate::model::{Client, Clock, CredentialKind, Principal, Secret, SystemEntropy, Timestamp, Verified};
 use crate::store::Store;
@@ -100,6 +100,7 @@ pub(crate) fn issuer() -> IssuerSettings {
         types: vec![],
         leeway: Duration::from_secs(30),
         required_claims: vec![],
+        sender_constrained: false,
         max_lifetime: Duration::from_secs(24 * 3600),
         max_size: 8192,
         keys: KeySource::Secret(Secret::new(b"0123456789abcdef0123456789abcdef".to_vec())),
@@ -202,6 +203,7 @@ pub(crate) fn settings(routes: Vec<RouteSettings>) -> Settings {
             absolute_timeout: Duration::from_secs(12 * 3600),
         },
         issuers: vec![Arc::new(issuer())],
+        dpop: dpop_settings(),
         api_key: ApiKeySettings { header: HeaderName::from_static("x-api-key"), environment: "test".into() },
         mtls: vec![],
         assertion: assertion_settings(),
@@ -209,6 +211,18 @@ pub(crate) fn settings(routes: Vec<RouteSettings>) -> Settings {
         roles: RoleTable::default(),
         upstreams: vec![],
         routes: routes.into_iter().map(Arc::new).collect(),
+    }
+}
+
+/// As they are by default.
+pub(crate) fn dpop_settings() -> DpopSettings {
+    DpopSettings {
+        algorithms: vec![Algorithm::ES256, Algorithm::EdDSA],
+        max_age: Duration::from_secs(60),
+        leeway: Duration::from_secs(5),
+        replay: ReplayScope::Instance,
+        nonce: true,
+        max_remembered: 1000,
     }
 }
 

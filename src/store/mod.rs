@@ -1,6 +1,7 @@
 //! Shared state behind traits named by what they keep; [`memory`] and [`redis`] implement them.
 //!
-//! Calls here are for cache misses and operations, never for each request, so a boxed future is no cost that counts.
+//! Calls here are for cache misses and operations, never for each request (but for `replays`, where the configuration
+//! asks for it), so a boxed future is no cost that counts.
 
 mod api_keys;
 mod backend;
@@ -9,6 +10,7 @@ mod log;
 pub mod memory;
 mod observed;
 pub mod redis;
+mod replays;
 mod revoke;
 mod sessions;
 
@@ -19,6 +21,7 @@ pub use api_keys::ApiKeys;
 pub use backend::Backend;
 pub use error::StoreError;
 pub use log::{Followed, Position, Replay, RevocationLog};
+pub use replays::Replays;
 pub use sessions::Sessions;
 
 use crate::model::settings::{StoreKind, StoreSettings};
@@ -37,6 +40,8 @@ pub struct Store {
     pub api_keys: Arc<dyn ApiKeys>,
     /// The revocation log.
     pub log: Arc<dyn RevocationLog>,
+    /// What may be used once.
+    pub replays: Arc<dyn Replays>,
     /// What is behind them.
     pub backend: Arc<dyn Backend>,
 }

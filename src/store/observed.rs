@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{ApiKeys, Backend, Followed, Position, Replay, Reply, RevocationLog, Sessions, Store};
+use super::{ApiKeys, Backend, Followed, Position, Replay, Replays, Reply, RevocationLog, Sessions, Store};
 use crate::model::{ApiKeyRecord, LogEntry, Observer, Principal, SessionRecord, Timestamp};
 
 /// The same store; each of its calls is reported with how long it took and whether it succeeded.
@@ -13,6 +13,7 @@ pub(super) fn observed(store: Store, observer: Arc<dyn Observer>) -> Store {
         sessions: Arc::clone(&observed) as _,
         api_keys: Arc::clone(&observed) as _,
         log: Arc::clone(&observed) as _,
+        replays: Arc::clone(&observed) as _,
         backend: observed,
     }
 }
@@ -96,6 +97,12 @@ impl RevocationLog for Observed {
 
     fn beat(&self) -> Reply<'_, Position> {
         self.call("log.beat", self.store.log.beat())
+    }
+}
+
+impl Replays for Observed {
+    fn first_use<'a>(&'a self, digest: &'a [u8; 32], keep: Duration) -> Reply<'a, bool> {
+        self.call("replay.first_use", self.store.replays.first_use(digest, keep))
     }
 }
 

@@ -6,6 +6,7 @@ mod log;
 mod outage;
 mod records;
 mod redis;
+mod replays;
 mod revoke;
 mod sessions;
 

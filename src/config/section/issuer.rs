@@ -30,6 +30,12 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::new("typ", TEXTS, "Accepted `typ` values; by default any but those that name another kind of token."),
     Key::new("leeway", Shape::Duration { zero: true }, "Tolerated difference of clocks.").default(Given::Text("30s")),
     Key::new("required_claims", TEXTS, "Claims that must be there besides `exp` and `sub`.").default(Given::Texts(&[])),
+    Key::new(
+        "sender_constrained",
+        Shape::Boolean,
+        "Refuse its tokens unless they are bound (`cnf`) to a key, proved by DPoP, or to a client certificate.",
+    )
+    .default(Given::Boolean(false)),
     Key::new("max_lifetime", crate::config::keys::DURATION, "`exp` may lie at most this far after `iat`.")
         .default(Given::Text("24h")),
     Key::new("max_size", Shape::Size, "Longest token.").default(Given::Text("8KiB")),
@@ -39,7 +45,6 @@ pub(in crate::config) const KEYS: &[Key] = &[
         .default(Given::Table),
     Key::later("login"),
     Key::later("introspection"),
-    Key::later("dpop"),
 ];
 
 const CLAIMS: &[Key] = &[
@@ -99,6 +104,7 @@ fn issuer(name: &Arc<str>, section: &Section<'_>) -> Option<IssuerSettings> {
         types: section.texts("typ").map(|(typ, _)| media_type(typ)).collect(),
         leeway: section.duration("leeway"),
         required_claims: section.shared_texts("required_claims"),
+        sender_constrained: section.boolean("sender_constrained"),
         max_lifetime: section.duration("max_lifetime"),
         max_size: section.size("max_size"),
         keys: keys?,

@@ -6,6 +6,7 @@ pub(super) mod api_key;
 pub(super) mod assertion;
 pub(super) mod binds;
 mod conflicts;
+pub(super) mod dpop;
 mod header;
 pub(super) mod health;
 mod identity;

@@ -89,6 +89,8 @@ pub struct IssuerSettings {
     pub leeway: Duration,
     /// Claims that must be there besides `exp` and `sub`.
     pub required_claims: Vec<Arc<str>>,
+    /// Whether its tokens must be bound to a key or a certificate (`cnf`).
+    pub sender_constrained: bool,
     /// `exp` may lie at most this far after `iat` (or after now, where there is no `iat`).
     pub max_lifetime: Duration,
     /// Longest token, in bytes.

@@ -4,6 +4,7 @@
 //! directory, every name that refers to another table has been checked, and every secret is in a [`Secret`].
 
 mod access;
+mod dpop;
 mod identity;
 mod listener;
 mod route;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use access::{LimitKey, LimitSettings, LimitStage, PermissionPattern, RoleTable, Rule, RuleEffect};
+pub use dpop::{DpopSettings, ReplayScope};
 pub use identity::{
     Algorithm, ApiKeySettings, AssertionSettings, ClaimPointers, IssuerSettings, JwksSettings, KeySource, MtlsMatch,
     MtlsRule, SessionSettings,
@@ -50,6 +52,8 @@ pub struct Settings {
     pub session: SessionSettings,
     /// `[issuer.NAME]`, in order of name.
     pub issuers: Vec<Arc<IssuerSettings>>,
+    /// `[dpop]`
+    pub dpop: DpopSettings,
     /// `[api_key]`
     pub api_key: ApiKeySettings,
     /// `[[mtls]]`, in order: the first match wins.

@@ -4,6 +4,7 @@ mod api_keys;
 mod expiries;
 mod file;
 mod log;
+mod replays;
 mod sessions;
 mod state;
 
@@ -50,6 +51,7 @@ impl Memory {
             sessions: Arc::new(shared.clone()),
             api_keys: Arc::new(shared.clone()),
             log: Arc::new(shared.clone()),
+            replays: Arc::new(shared.clone()),
             backend: Arc::new(shared),
         }
     }

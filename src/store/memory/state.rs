@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::expiries::Expiries;
 use super::file::{Saved, SavedSession, VERSION};
+use super::replays::Used;
 use crate::model::{ApiKeyRecord, Entropy, LogEntry, Revocation, SessionRecord, SystemEntropy, Timestamp};
 use crate::store::log::{KEPT, Position};
 
@@ -30,6 +31,7 @@ pub(super) struct State {
     /// The last id that is not in the log any more.
     trimmed: (u64, u64),
     run: Arc<str>,
+    pub(super) used: Used,
     /// Counts changes, so that the file knows whether it is behind.
     pub(super) version: u64,
 }
@@ -49,6 +51,7 @@ impl State {
             last: (0, 0),
             trimmed: (0, 0),
             run: format!("{:032x}", u128::from_be_bytes(random)).into(),
+            used: Used::none(),
             version: 0,
         }
     }

@@ -51,6 +51,10 @@ impl Keys {
         format!("{}keys", self.prefix)
     }
 
+    pub(super) fn used(&self, digest: &[u8; 32]) -> String {
+        format!("{}used:{}", self.prefix, hex(digest))
+    }
+
     pub(super) fn revoked(&self) -> String {
         format!("{}revoked", self.prefix)
     }

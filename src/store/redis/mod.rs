@@ -10,6 +10,7 @@
 //! | `pc:key:<public id>` | hash: `record` (JSON), `used`, `revoked` (ms) |
 //! | `pc:keys` | sorted set of public ids by creation |
 //! | `pc:revoked` | the live set: sorted set of revocations (JSON) by when they may be forgotten |
+//! | `pc:used:<hexadecimal digest>` | that something was used (a DPoP proof, say); expires when it may be forgotten |
 //! | `pc:log`, `pc:log:run` | the stream that announces them, kept for an hour, and its run |
 //!
 //! An ACL user needs `~pc:* +@read +@write +@scripting +@connection +info +time +wait`.
@@ -24,6 +25,7 @@ mod health;
 mod keys;
 mod link;
 mod log;
+mod replays;
 mod sessions;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -67,6 +69,7 @@ impl Redis {
             sessions: Arc::clone(&self) as _,
             api_keys: Arc::clone(&self) as _,
             log: Arc::clone(&self) as _,
+            replays: Arc::clone(&self) as _,
             backend: self,
         }
     }
