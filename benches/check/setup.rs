@@ -98,7 +98,7 @@ impl Bench {
         revocations.fresh_as_of(now);
         let shared = Arc::new(Shared {
             issuers: Arc::new(Issuers::new(&settings.issuers, clock.clone(), Arc::new(Unobserved)).expect("keys")),
-            cache: Cache::new(cached),
+            cache: Cache::new(cached, 1 << 30),
             revocations,
             limits: Limits::new(&settings.limits, clock.clone()),
             metrics: Arc::new(Metrics::new(&[])),

@@ -36,6 +36,8 @@ use crate::upstream::UpstreamError;
 
 /// How many verified credentials are kept; the memory is taken as they come.
 const CACHED_CREDENTIALS: u64 = 100_000;
+/// And this much memory for them, about: whoever can make an issuer sign large tokens must not fill ours.
+const CACHED_BYTES: u64 = 128 << 20;
 
 /// The whole of Portcullis.
 pub struct App;
@@ -137,7 +139,7 @@ fn shared(
 ) -> Result<Arc<Shared>, StartError> {
     Ok(Arc::new(Shared {
         issuers: Arc::new(Issuers::new(&settings.issuers, clock.clone(), metrics.clone())?),
-        cache: Cache::new(CACHED_CREDENTIALS),
+        cache: Cache::new(CACHED_CREDENTIALS, CACHED_BYTES),
         revocations: RevocationSet::new(settings.max_staleness),
         limits: Limits::new(&settings.limits, clock.clone()),
         metrics: metrics.clone(),

@@ -61,7 +61,7 @@ pub(crate) fn shared(clock: Arc<dyn Clock>) -> Arc<Shared> {
     revocations.fresh_as_of(clock.now());
     Arc::new(Shared {
         issuers: Arc::new(issuers.expect("a shared secret is a key")),
-        cache: Cache::new(1000),
+        cache: Cache::new(1000, 1 << 30),
         revocations,
         limits: Limits::new(&BTreeMap::new(), Arc::clone(&clock)),
         metrics: Arc::new(Metrics::new(&[])),

@@ -11,6 +11,7 @@ use moka::Expiry;
 use super::changes::Changes;
 use super::flight::Flights;
 use super::touch::Touch;
+use super::weight::weight;
 use crate::model::denial::Reason;
 use crate::model::{CredentialKind, Timestamp, Verified};
 
@@ -58,14 +59,17 @@ struct Inner {
 }
 
 impl Cache {
-    /// Of at most `capacity` credentials.
-    pub fn new(capacity: u64) -> Self {
+    /// Of at most so many credentials and about so many bytes.
+    pub fn new(entries: u64, bytes: u64) -> Self {
+        // An entry weighs its bytes, but at least its share of them: so one capacity bounds both.
+        let share = u32::try_from(bytes / entries.max(1)).unwrap_or(u32::MAX);
         let verified = moka::sync::Cache::builder()
-            .max_capacity(capacity)
+            .max_capacity(bytes)
+            .weigher(move |_, entry: &Arc<Entry>| weight(&entry.verified).max(share))
             .expire_after(UntilItEnds)
             .build_with_hasher(foldhash::quality::RandomState::default());
         let unknown = moka::sync::Cache::builder()
-            .max_capacity(UNKNOWN_CAPACITY.min(capacity))
+            .max_capacity(UNKNOWN_CAPACITY.min(entries))
             .time_to_live(UNKNOWN_FOR)
             .build_with_hasher(foldhash::quality::RandomState::default());
         let inner = Inner {

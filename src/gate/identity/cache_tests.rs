@@ -19,7 +19,7 @@ fn holds(cache: &Cache, key: u8, now: Timestamp) -> bool {
 
 #[test]
 fn what_the_store_said_is_believed_for_a_minute_and_a_token_until_it_ends() {
-    let cache = Cache::new(100);
+    let cache = Cache::new(100, 1 << 30);
     put(&cache, 1, CredentialKind::Session, "s", later(3600));
     put(&cache, 2, CredentialKind::ApiKey, "k", Timestamp::NEVER);
     put(&cache, 3, CredentialKind::Jwt, "t", later(3600));
@@ -36,7 +36,7 @@ fn what_the_store_said_is_believed_for_a_minute_and_a_token_until_it_ends() {
 
 #[test]
 fn f35_a_change_forgets_that_credential_alone() {
-    let cache = Cache::new(100);
+    let cache = Cache::new(100, 1 << 30);
     put(&cache, 1, CredentialKind::Session, "a", later(3600));
     put(&cache, 2, CredentialKind::Session, "b", later(3600));
     cache.changed([&"a".into()], NOW);
@@ -50,7 +50,7 @@ fn f35_a_change_forgets_that_credential_alone() {
 
 #[test]
 fn f35_an_entry_read_before_a_change_does_not_count_however_late_it_is_inserted() {
-    let cache = Cache::new(100);
+    let cache = Cache::new(100, 1 << 30);
     let generation = cache.generation();
     cache.changed([&"c1".into()], NOW);
     let entry = Entry::new((fixtures::verified(CredentialKind::Session), None), generation, NOW);
@@ -60,7 +60,7 @@ fn f35_an_entry_read_before_a_change_does_not_count_however_late_it_is_inserted(
 
 #[test]
 fn more_changes_than_are_remembered_change_all_that_is_stored() {
-    let cache = Cache::new(100);
+    let cache = Cache::new(100, 1 << 30);
     put(&cache, 1, CredentialKind::Session, "a", later(3600));
     put(&cache, 2, CredentialKind::Jwt, "t", later(3600));
     let ids: Vec<Arc<str>> = (0..5000).map(|n| n.to_string().into()).collect();
@@ -89,7 +89,7 @@ fn what_is_believed_for_long_is_asked_for_again_where_changes_since_have_been_fo
 
 #[test]
 fn forgetting_what_is_stored_leaves_tokens_and_clearing_leaves_nothing() {
-    let cache = Cache::new(100);
+    let cache = Cache::new(100, 1 << 30);
     put(&cache, 1, CredentialKind::ApiKey, "k", later(3600));
     put(&cache, 2, CredentialKind::Jwt, "t", later(3600));
     cache.forget_stored();
@@ -101,7 +101,7 @@ fn forgetting_what_is_stored_leaves_tokens_and_clearing_leaves_nothing() {
 
 #[test]
 fn unknown_credentials_are_remembered_for_a_moment_and_drive_out_nothing() {
-    let cache = Cache::new(1_000);
+    let cache = Cache::new(1_000, 1 << 30);
     put(&cache, 1, CredentialKind::Jwt, "t", later(3600));
     for n in 0..20_000_u64 {
         let mut key = [0; 32];
@@ -115,10 +115,28 @@ fn unknown_credentials_are_remembered_for_a_moment_and_drive_out_nothing() {
 
 #[test]
 fn the_cache_is_bounded() {
-    let cache = Cache::new(10);
+    let cache = Cache::new(10, 1 << 30);
     for key in 0..200 {
         put(&cache, key, CredentialKind::Jwt, "t", later(3600));
     }
     cache.inner.verified.run_pending_tasks();
     assert!(cache.len() <= 10, "{}", cache.len());
+}
+
+#[test]
+fn entries_and_bytes_are_bounded() {
+    let fill = |entries, bytes, claim: usize| {
+        let cache = Cache::new(entries, bytes);
+        for key in 0..200_u8 {
+            let claims = serde_json::Map::from_iter([("claim".to_owned(), "x".repeat(claim).into())]);
+            let verified = Verified { claims: Arc::new(claims), ..fixtures::verified(CredentialKind::Jwt) };
+            cache.insert([key; 32], Arc::new(Entry::new(verified, None, cache.generation(), NOW)));
+        }
+        cache.inner.verified.run_pending_tasks();
+        cache.len()
+    };
+    assert_eq!(fill(1000, 1 << 30, 10), 200);
+    assert_eq!(fill(50, 1 << 30, 10), 50);
+    let large = fill(1000, 1 << 20, 100_000);
+    assert!((1..=10).contains(&large), "a mebibyte holds {large} of 100 kB");
 }

@@ -52,7 +52,7 @@ impl Verifier {
 
 #[tokio::test]
 async fn many_that_miss_at_a_time_are_verified_once() {
-    let (cache, verifier) = (Cache::new(10), Verifier::new());
+    let (cache, verifier) = (Cache::new(10, 1 << 30), Verifier::new());
     let waiters: Vec<_> = (0..100).map(|_| verifier.waiter(&cache, KEY)).collect();
     verifier.let_go(100);
     for outcome in join_all(waiters).await {
@@ -65,7 +65,7 @@ async fn many_that_miss_at_a_time_are_verified_once() {
 
 #[tokio::test]
 async fn f31_other_credentials_are_verified_apart() {
-    let (cache, verifier) = (Cache::new(10), Verifier::new());
+    let (cache, verifier) = (Cache::new(10, 1 << 30), Verifier::new());
     let mut other = KEY;
     other[31] ^= 1;
     let waiters = [verifier.waiter(&cache, KEY), verifier.waiter(&cache, other)];
@@ -76,7 +76,7 @@ async fn f31_other_credentials_are_verified_apart() {
 
 #[tokio::test]
 async fn f31_a_client_that_leaves_cancels_nobody_else() {
-    let (cache, verifier) = (Cache::new(10), Verifier::new());
+    let (cache, verifier) = (Cache::new(10, 1 << 30), Verifier::new());
     let first = verifier.waiter(&cache, KEY);
     let second = verifier.waiter(&cache, KEY);
     drop(first);
@@ -87,7 +87,7 @@ async fn f31_a_client_that_leaves_cancels_nobody_else() {
 
 #[tokio::test]
 async fn f35_what_set_off_before_a_change_counts_for_nobody_after_it() {
-    let (cache, verifier) = (Cache::new(10), Verifier::new());
+    let (cache, verifier) = (Cache::new(10, 1 << 30), Verifier::new());
     let early = verifier.waiter(&cache, KEY);
     tokio::task::yield_now().await;
     cache.changed([&"c1".into()], NOW);
@@ -113,7 +113,7 @@ async fn an_outage_is_not_cached_and_an_unknown_credential_is() {
         (Reason::SessionUnknown, true),
         (Reason::ApiKeyUnknown, true),
     ] {
-        let (cache, mut verifier) = (Cache::new(10), Verifier::new());
+        let (cache, mut verifier) = (Cache::new(10, 1 << 30), Verifier::new());
         verifier.reason = Some(reason);
         let waiter = verifier.waiter(&cache, KEY);
         verifier.let_go(1);
@@ -125,7 +125,7 @@ async fn an_outage_is_not_cached_and_an_unknown_credential_is() {
 
 #[tokio::test]
 async fn f32_a_verification_that_crashes_refuses_and_is_tried_again() {
-    let (cache, verifier) = (Cache::new(10), Verifier::new());
+    let (cache, verifier) = (Cache::new(10, 1 << 30), Verifier::new());
     let crash = verified_once::<_, Finding>(&cache, KEY, NOW, || async { panic!("a fault of ours") });
     assert_eq!(crash.await.err().unwrap().reason, Reason::Overloaded);
     let again = verifier.waiter(&cache, KEY);

@@ -10,6 +10,7 @@ mod pattern;
 mod recheck;
 mod session;
 mod touch;
+mod weight;
 
 use std::sync::Arc;
 use std::time::Duration;
