@@ -71,7 +71,7 @@ fn more_changes_than_are_remembered_change_all_that_is_stored() {
 
 #[test]
 fn what_is_believed_for_long_is_asked_for_again_where_changes_since_have_been_forgotten() {
-    let cache = Cache::new(100);
+    let cache = Cache::new(100, 1 << 30);
     let put = |key, id: &str| {
         let verified = Verified { credential_id: id.into(), ..fixtures::verified(CredentialKind::Opaque) };
         let finding = Finding { verified, touch: None, believed_for: Duration::from_secs(3600) };
@@ -130,7 +130,7 @@ fn entries_and_bytes_are_bounded() {
         for key in 0..200_u8 {
             let claims = serde_json::Map::from_iter([("claim".to_owned(), "x".repeat(claim).into())]);
             let verified = Verified { claims: Arc::new(claims), ..fixtures::verified(CredentialKind::Jwt) };
-            cache.insert([key; 32], Arc::new(Entry::new(verified, None, cache.generation(), NOW)));
+            cache.insert([key; 32], Arc::new(Entry::new((verified, None), cache.generation(), NOW)));
         }
         cache.inner.verified.run_pending_tasks();
         cache.len()
