@@ -18,7 +18,7 @@ use crate::model::settings::{
     Accept, AdminSettings, Algorithm, ApiKeySettings, AssertionSettings, Bind, ClaimPointers, DpopSettings,
     HeaderPreset, HostPattern, HttpLimits, IdentityHeaders, IssuerSettings, KeySource, ListenerSettings, LogSettings,
     OnStale, PathPattern, PathSegment, PathTolerance, ReplayScope, RoleTable, RouteMatch, RouteSettings,
-    ServerSettings, SessionSettings, Settings, StoreKind, StoreSettings,
+    ServerSettings, SessionSettings, Settings, StoreKind, StoreSettings, StreamGrace,
 };
 use crate::model::{Client, Clock, CredentialKind, Principal, Secret, SystemEntropy, Timestamp, Verified};
 use crate::store::Store;
@@ -83,6 +83,7 @@ pub(crate) fn route() -> RouteSettings {
         upstream: "app".into(),
         identity: IdentityHeaders { preset: HeaderPreset::XAuth, headers: vec![], assertion: false },
         on_stale: OnStale::Deny,
+        stream_grace: StreamGrace::For(Duration::ZERO),
         origins: vec![],
         forward_credentials: false,
         websocket_bearer: false,

@@ -13,6 +13,7 @@ mod plan;
 pub mod policy;
 pub mod revocation;
 pub mod route;
+pub mod tenure;
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use self::route::Router;
 use crate::crypto::{Issuers, Signer};
 use crate::model::denial::Reason;
 use crate::model::settings::{LimitStage, Settings};
-use crate::model::{Client, Clock, CredentialKind, Denial, Entropy, Identity, Timestamp};
+use crate::model::{Client, Clock, CredentialKind, Denial, Entropy, Identity, Timestamp, Verified};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -110,7 +111,7 @@ impl Gate {
 
         plan.limits.check(LimitStage::BeforeAuthentication, address, None)?; // 2 limit
         let found = self.reader.read(headers, client, &plan.accepts, route.websocket_bearer)?; // 3 credential
-        let identity = self.identify(plan, found, client, now).await?; // 4 identity
+        let (identity, companion) = self.identify(plan, found, client, now).await?; // 4 identity
         let identity = self.still_valid(plan, identity, now)?; // 5 revocation
         csrf::check(request, &routed.host, route, &identity)?; // 6 csrf
         plan.limits.check(LimitStage::AfterAuthentication, address, identity.verified())?; // 7 limit
@@ -120,6 +121,8 @@ impl Gate {
             introduction: plan.introducer.introduce(&identity, now)?,
             carrier: found.map(|found| found.carrier),
             route: route.clone(),
+            bound_until: identity.verified().map_or(Timestamp::NEVER, |verified| tenure::bound_until(verified, client)),
+            companion,
             identity,
             method: method.clone(),
             target: routed.target.clone(),
@@ -129,7 +132,7 @@ impl Gate {
         }))
     }
 
-    /// Verifies what was found and sees that the route accepts it. Failed attempts with an explicit credential count
+    /// Verifies what was found and sees that the route accepts it; also the certificate that had to come with it. Failed attempts with an explicit credential count
     /// against the limits of failures; an ambient one that has merely ended is nobody's attempt.
     async fn identify(
         &self,
@@ -137,15 +140,15 @@ impl Gate {
         found: Option<Found<'_>>,
         client: &Client,
         now: Timestamp,
-    ) -> Result<Identity, Denial> {
-        let Some(found) = found else { return Ok(Identity::Anonymous) };
+    ) -> Result<(Identity, Option<Arc<Verified>>), Denial> {
+        let Some(found) = found else { return Ok((Identity::Anonymous, None)) };
         if found.is_explicit() {
             plan.limits.check(LimitStage::FailedAuthentication, client.address, None)?;
         }
         let verified = match self.identities.resolve(found.presented, client, now).await {
             Ok(verified) => verified,
             Err(denial) if plan.accepts.is_optional() && has_ended(&found, denial.reason) => {
-                return Ok(Identity::Anonymous);
+                return Ok((Identity::Anonymous, None));
             }
             Err(denial) => {
                 if found.is_explicit() && denial.reason.row().status == 401 {
@@ -154,19 +157,21 @@ impl Gate {
                 return Err(denial);
             }
         };
-        if plan.accepts.admit(&verified)? == Companion::Certificate {
-            self.accompany(plan, client, now).await?;
-        }
-        Ok(Identity::Verified(verified))
+        let companion = match plan.accepts.admit(&verified)? {
+            Companion::Certificate => Some(self.accompany(plan, client, now).await?),
+            Companion::None => None,
+        };
+        Ok((Identity::Verified(verified), companion))
     }
 
     /// The certificate that must come with an accepted token is verified like any other; the token names the principal.
-    async fn accompany(&self, plan: &Plan, client: &Client, now: Timestamp) -> Result<(), Denial> {
+    async fn accompany(&self, plan: &Plan, client: &Client, now: Timestamp) -> Result<Arc<Verified>, Denial> {
         let certificate = client.certificate.as_deref().ok_or_else(|| {
             Denial::because(Reason::CredentialMissing, format!("no client certificate, {}", plan.accepts))
         })?;
         let verified = self.identities.resolve(Presented::Certificate(certificate), client, now).await?;
-        self.shared.revocations.check(&verified, plan.settings.on_stale, now)
+        self.shared.revocations.check(&verified, plan.settings.on_stale, now)?;
+        Ok(verified)
     }
 
     /// Asks the revocation log. A session that was ended there is, where the route serves anyone, like one that is gone

@@ -8,8 +8,9 @@ use http::{HeaderMap, Method};
 
 use super::credential::{Carrier, Reader};
 use super::headers::{Hygiene, Introduction};
-use crate::model::Identity;
+use super::tenure::Tenure;
 use crate::model::settings::RouteSettings;
+use crate::model::{Identity, Timestamp, Verified};
 
 /// Proof that the gate said yes to one request, and what that request becomes. Only the gate makes one; it cannot be
 /// copied; forwarding consumes it and takes the target from it.
@@ -50,6 +51,10 @@ pub struct Permit(Grant);
 pub(in crate::gate) struct Grant {
     pub(in crate::gate) route: Arc<RouteSettings>,
     pub(in crate::gate) identity: Identity,
+    /// The certificate that had to come with the credential.
+    pub(in crate::gate) companion: Option<Arc<Verified>>,
+    /// When the certificate ends that the credential is bound to.
+    pub(in crate::gate) bound_until: Timestamp,
     pub(in crate::gate) method: Method,
     pub(in crate::gate) target: PathAndQuery,
     pub(in crate::gate) destination: Destination,
@@ -122,7 +127,13 @@ impl Permit {
 
     /// What answering needs to know once forwarding has consumed the permit.
     pub fn answer(&self) -> Answer {
-        Answer { route: self.0.route.clone(), identity: self.0.identity.clone(), hygiene: self.0.hygiene.clone() }
+        Answer {
+            route: self.0.route.clone(),
+            identity: self.0.identity.clone(),
+            companion: self.0.companion.clone(),
+            bound_until: self.0.bound_until,
+            hygiene: self.0.hygiene.clone(),
+        }
     }
 }
 
@@ -133,10 +144,20 @@ pub struct Answer {
     pub route: Arc<RouteSettings>,
     /// Who it is.
     pub identity: Identity,
+    companion: Option<Arc<Verified>>,
+    bound_until: Timestamp,
     hygiene: Arc<Hygiene>,
 }
 
 impl Answer {
+    /// What the exchange is held to for as long as it goes on; `None` where no credential counted.
+    pub fn tenure(&self) -> Option<Tenure> {
+        match &self.identity {
+            Identity::Anonymous => None,
+            Identity::Verified(verified) => Some(Tenure::new(verified, self.companion.as_ref(), self.bound_until)),
+        }
+    }
+
     /// Makes the answer's headers what the client may see: an upstream's `Set-Cookie` of our session cookie's name goes;
     /// authenticated answers get `Cache-Control: private` unless the upstream said otherwise.
     pub fn harden(&self, headers: &mut HeaderMap) {

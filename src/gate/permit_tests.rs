@@ -26,6 +26,8 @@ fn permit(identity: Option<Verified>, carrier: Option<Carrier>, forward_credenti
         introduction: introducer.introduce(&identity, Timestamp::from_secs(1)).unwrap(),
         route: Arc::new(route),
         identity,
+        companion: None,
+        bound_until: Timestamp::NEVER,
         method: Method::GET,
         target: PathAndQuery::from_static("/"),
         destination: Destination::Upstream("app".into()),

@@ -1,6 +1,7 @@
 //! What the gate does for each route, prepared once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::assertion::Assertions;
 use super::credential::Accepts;
@@ -12,7 +13,9 @@ use super::route::Router;
 use super::{GateError, Shared};
 use crate::crypto::Signer;
 use crate::model::CredentialKind;
-use crate::model::settings::{Accept, HeaderPreset, IdentityHeaders, OnStale, PathTolerance, RouteSettings, Settings};
+use crate::model::settings::{
+    Accept, HeaderPreset, IdentityHeaders, OnStale, PathTolerance, RouteSettings, Settings, StreamGrace,
+};
 
 /// One route with all its stages.
 pub(super) struct Plan {
@@ -124,6 +127,7 @@ fn assertion_keys_route(listener: &Arc<str>) -> RouteSettings {
         upstream: "assertion keys".into(),
         identity: IdentityHeaders { preset: HeaderPreset::None, headers: Vec::new(), assertion: false },
         on_stale: OnStale::Deny,
+        stream_grace: StreamGrace::For(Duration::ZERO),
         origins: Vec::new(),
         forward_credentials: false,
         websocket_bearer: false,

@@ -3,7 +3,7 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 
 use super::*;
-use crate::model::settings::{Alternative, HeaderPreset, IdentityHeaders, OnStale, PathTolerance};
+use crate::model::settings::{Alternative, HeaderPreset, IdentityHeaders, OnStale, PathTolerance, StreamGrace};
 
 static REQUEST: HeaderValue = HeaderValue::from_static("a-proxys-own-name");
 const ID: DecisionId = DecisionId::from_bytes([0x5a; 16]);
@@ -26,6 +26,7 @@ fn route(kinds: &[CredentialKind]) -> Arc<RouteSettings> {
         upstream: "up".into(),
         identity: IdentityHeaders { preset: HeaderPreset::None, headers: vec![], assertion: false },
         on_stale: OnStale::Deny,
+        stream_grace: StreamGrace::For(Duration::ZERO),
         origins: vec![],
         forward_credentials: false,
         websocket_bearer: false,

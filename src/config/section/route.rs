@@ -8,7 +8,8 @@ use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
 use crate::config::source::Place;
 use crate::config::tree::{Entry, Node, Table, Value};
-use crate::model::settings::{OnStale, PathTolerance, RoleTable, RouteMatch, RouteSettings};
+use crate::config::units;
+use crate::model::settings::{OnStale, PathTolerance, RoleTable, RouteMatch, RouteSettings, StreamGrace};
 
 pub(in crate::config) const KEYS: &[Key] = &[
     Key::new("match", TEXTS, "What it matches: `\"[METHOD ][host]/path\"`, with `{name}` and a last `{*rest}`.").required(),
@@ -27,9 +28,16 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::new(
         "on_stale",
         Shape::Choice { now: &["deny", "allow"], later: &[] },
-        "What counts while the revocation log is stale: 503, or what is known.",
+        "What counts while the revocation log is stale: 503, also for live streams, which end; or what is known.",
     )
     .default(Given::Text("deny")),
+    Key::new(
+        "stream_grace",
+        Shape::Text,
+        "How long a live stream (WebSocket, SSE, gRPC, a long upload or download) may go on once its credential is revoked or \
+         expired, or the revocation log is stale where `on_stale` is `deny`; `\"unlimited\"`: to its own end.",
+    )
+    .default(Given::Text("0s")),
     Key::new("origins", TEXTS, "Other origins that may use cookies and open WebSockets.").default(Given::Texts(&[])),
     Key::new("forward_credentials", Shape::Boolean, "Whether credentials that Portcullis used are forwarded.")
         .default(Given::Boolean(false)),
@@ -114,6 +122,7 @@ fn route(
     let limits = section.parse_list("limits", |limit| context.refer("limit", limit));
     let upstream = section.parse("upstream", |text| upstream::refer(text, context));
     let origins = section.parse_list("origins", listener::origin);
+    let stream_grace = section.parse("stream_grace", grace);
     let allow = rules(section, "allow", 0, roles);
     let deny = rules(section, "deny", default_denies(context), roles);
     let tolerates = |form: &str| section.texts("tolerate").any(|(text, _)| text == form);
@@ -128,6 +137,7 @@ fn route(
         upstream: upstream?,
         identity: section.table("identity").map(|identity| identity::read(&identity))?,
         on_stale: if section.text("on_stale") == Some("allow") { OnStale::Allow } else { OnStale::Deny },
+        stream_grace: stream_grace?,
         origins,
         forward_credentials: section.boolean("forward_credentials"),
         websocket_bearer: section.boolean("websocket_bearer"),
@@ -139,6 +149,14 @@ fn route(
             double_encoding: tolerates("double_encoding"),
         },
     })
+}
+
+fn grace(text: &str) -> Result<StreamGrace, Fault> {
+    if text == "unlimited" {
+        return Ok(StreamGrace::Unlimited);
+    }
+    let help = "\"unlimited\", or a whole number and a unit: \"0s\", \"30s\", \"5m\"";
+    units::duration(text).map(StreamGrace::For).map_err(|_| Fault::new(format!("`{text}` is no duration")).help(help))
 }
 
 /// The listeners of a route: named, or the only one there is.

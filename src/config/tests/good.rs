@@ -44,6 +44,7 @@ fn defaults_are_safe() {
     assert!(listeners[0].trusted_proxies.is_empty() && !listeners[0].trust_unix);
     let route = &routes[0];
     assert_eq!((route.on_stale, route.tolerate), (OnStale::Deny, PathTolerance::default()));
+    assert_eq!(route.stream_grace, StreamGrace::For(Duration::ZERO));
     assert!(!route.forward_credentials && !route.websocket_bearer && route.origins.is_empty());
     assert_eq!(&*session.cookie, "__Host-session");
     assert!(matches!(store.kind, StoreKind::Memory { file: None }));
@@ -147,6 +148,18 @@ fn values_come_from_the_environment_in_any_type() {
 fn names_like_those_of_references_stay_names() {
     let loaded = good("roles = { env = 'x:read', default = 'x:write' }\n");
     assert_eq!(loaded.settings.roles.grants.len(), 2);
+}
+
+#[test]
+fn live_streams_may_be_given_time() {
+    for (text, expected) in [
+        ("0s", StreamGrace::For(Duration::ZERO)),
+        ("90s", StreamGrace::For(Duration::from_secs(90))),
+        ("unlimited", StreamGrace::Unlimited),
+    ] {
+        let loaded = good(&format!("route.app.stream_grace = '{text}'\n"));
+        assert_eq!(loaded.settings.routes[0].stream_grace, expected);
+    }
 }
 
 #[test]

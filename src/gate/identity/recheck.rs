@@ -34,14 +34,9 @@ pub(super) fn recheck(
 fn check_time(identity: &Verified, now: Timestamp) -> Result<(), Denial> {
     let now_secs = now.as_secs();
     if identity.expires_at <= now {
-        let reason = match identity.kind {
-            CredentialKind::Session => Reason::SessionExpired,
-            CredentialKind::ApiKey => Reason::ApiKeyExpired,
-            CredentialKind::Mtls => Reason::CertificateNotAccepted,
-            CredentialKind::Jwt | CredentialKind::Opaque | CredentialKind::Basic => Reason::TokenExpired,
-        };
-        let ended = identity.expires_at.as_secs();
-        return Err(Denial::because(reason, format!("time: {} ended at {ended}, it is {now_secs}", identity.kind)));
+        let ended_at = identity.expires_at.as_secs();
+        let reason = ended(identity.kind);
+        return Err(Denial::because(reason, format!("time: {} ended at {ended_at}, it is {now_secs}", identity.kind)));
     }
     match identity.not_before {
         Some(begins) if now < begins => {
@@ -49,6 +44,16 @@ fn check_time(identity: &Verified, now: Timestamp) -> Result<(), Denial> {
             Err(Denial::because(Reason::TokenNotYetValid, detail))
         }
         _ => Ok(()),
+    }
+}
+
+/// Why one of this kind is refused once it has ended.
+pub(in crate::gate) const fn ended(kind: CredentialKind) -> Reason {
+    match kind {
+        CredentialKind::Session => Reason::SessionExpired,
+        CredentialKind::ApiKey => Reason::ApiKeyExpired,
+        CredentialKind::Mtls => Reason::CertificateNotAccepted,
+        CredentialKind::Jwt | CredentialKind::Opaque | CredentialKind::Basic => Reason::TokenExpired,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::shards::Shards;
 use super::target::Target;
 use crate::model::denial::Reason;
@@ -15,6 +17,8 @@ pub struct RevocationSet {
     max_staleness: Duration,
     /// [`NEVER_READ`] before the first replay.
     fresh_as_of: AtomicU64,
+    /// Sends once entries can be found that could not be before.
+    added: watch::Sender<()>,
 }
 
 const NEVER_READ: u64 = 0;
@@ -22,7 +26,13 @@ const NEVER_READ: u64 = 0;
 impl RevocationSet {
     /// Empty, and stale until the first replay.
     pub fn new(max_staleness: Duration) -> Self {
-        Self { entries: Shards::new(), max_staleness, fresh_as_of: AtomicU64::new(NEVER_READ) }
+        let fresh_as_of = AtomicU64::new(NEVER_READ);
+        Self { entries: Shards::new(), max_staleness, fresh_as_of, added: watch::Sender::new(()) }
+    }
+
+    /// Tells when entries have been added, of which none can be missed: they are found from before it says so.
+    pub fn added(&self) -> watch::Receiver<()> {
+        self.added.subscribe()
     }
 
     /// Refuses what is revoked; and, where what we know is older than `max_staleness`, what `on_stale` says.
@@ -31,6 +41,11 @@ impl RevocationSet {
             let (kind, id) = (identity.kind, &identity.credential_id);
             return Err(Denial::because(Reason::Revoked, format!("{kind} {id:?} is revoked: {what}")));
         }
+        self.check_staleness(on_stale, now)
+    }
+
+    /// Refuses what `on_stale` says where what we know is older than `max_staleness`.
+    pub fn check_staleness(&self, on_stale: OnStale, now: Timestamp) -> Result<(), Denial> {
         match on_stale {
             OnStale::Allow => Ok(()),
             OnStale::Deny => self.check_fresh(now),
@@ -52,11 +67,15 @@ impl RevocationSet {
         let mut entries = entries;
         entries.retain(|entry| entry.until >= now);
         self.entries.replace(&entries);
+        self.added.send_replace(());
     }
 
     /// Adds entries. Of two about the same, what either revokes stays revoked.
     pub fn add(&self, entries: &[LogEntry]) {
         self.entries.add(entries.iter());
+        if !entries.is_empty() {
+            self.added.send_replace(());
+        }
     }
 
     /// Notes that all that was written before `at` has been read.
@@ -70,6 +89,14 @@ impl RevocationSet {
         match self.fresh_as_of.load(Ordering::Acquire) {
             NEVER_READ => None,
             at => Some(Duration::from_millis(now.0.abs_diff(at))),
+        }
+    }
+
+    /// When what we know becomes too old unless the log is read again; `None` where the clock cannot tell.
+    pub fn stale_from(&self) -> Option<Timestamp> {
+        match self.fresh_as_of.load(Ordering::Acquire) {
+            NEVER_READ => None,
+            at => Some(Timestamp(at).after(self.max_staleness).after(Duration::from_millis(1))),
         }
     }
 

@@ -25,7 +25,7 @@ pub use identity::{
 pub use listener::{Bind, CertificateFiles, ClientAuth, HttpLimits, ListenerSettings, Origin, TlsSettings};
 pub use route::{
     Accept, Alternative, HeaderPreset, HostPattern, IdentityField, IdentityHeaders, OnStale, PathPattern, PathSegment,
-    PathTolerance, RouteMatch, RouteSettings,
+    PathTolerance, RouteMatch, RouteSettings, StreamGrace,
 };
 pub use upstream::{Endpoint, HostHeader, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
 

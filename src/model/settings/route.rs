@@ -1,6 +1,7 @@
 //! `[route.NAME]`: what is served, to whom, and from where.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderName, Method};
 
@@ -30,6 +31,8 @@ pub struct RouteSettings {
     pub identity: IdentityHeaders,
     /// What counts while the revocation log is stale.
     pub on_stale: OnStale,
+    /// How long a live stream may go on once its credential does not count any more.
+    pub stream_grace: StreamGrace,
     /// Other origins that may use ambient credentials and open WebSockets.
     pub origins: Vec<Origin>,
     /// Whether credentials that Portcullis used are forwarded.
@@ -114,6 +117,15 @@ pub enum OnStale {
     Deny,
     /// Go by what is known.
     Allow,
+}
+
+/// How long a live stream may go on once its credential does not count any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamGrace {
+    /// This long; zero ends it at once.
+    For(Duration),
+    /// To its own end: what was permitted is never looked at again.
+    Unlimited,
 }
 
 /// How the upstream learns who it is.
