@@ -128,7 +128,7 @@ fn refused(why: &OperationError) -> Answer {
     let status = match why {
         OperationError::Invalid(_) => StatusCode::BAD_REQUEST,
         OperationError::NotFound { .. } => StatusCode::NOT_FOUND,
-        OperationError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        OperationError::Store(_) | OperationError::Revoke(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     problem(status, &why.to_string())
 }

@@ -12,7 +12,7 @@ use crate::crypto::{api_key, session_secret};
 use crate::model::identity::LOCAL_ISSUER;
 use crate::model::settings::{SessionSettings, Settings};
 use crate::model::{ApiKeyRecord, Clock, Entropy, Principal, Secret, SessionRecord};
-use crate::store::{Store, StoreError};
+use crate::store::{RevokeError, Store, StoreError};
 
 /// Operations over a store.
 pub struct Operations {
@@ -40,6 +40,9 @@ pub enum OperationError {
     /// The store did not do it.
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    /// The store did not revoke it, or not all of it.
+    #[error("store: {0}")]
+    Revoke(#[from] RevokeError),
 }
 
 /// An API key to make.

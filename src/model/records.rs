@@ -48,7 +48,7 @@ pub struct SessionRecord {
     /// Authentication methods.
     #[serde(default)]
     pub amr: Vec<Arc<str>>,
-    /// Generation of the principal's sessions when it began.
+    /// Generation of the principal's sessions when it began; the store stamps a record that has none yet (0).
     #[serde(default)]
     pub generation: u64,
 }

@@ -22,6 +22,7 @@ pub use backend::Backend;
 pub use error::StoreError;
 pub use log::{Followed, Position, Replay, RevocationLog};
 pub use replays::Replays;
+pub use revoke::{MARGIN, RevokeError};
 pub use sessions::Sessions;
 
 use crate::model::settings::{StoreKind, StoreSettings};

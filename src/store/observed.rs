@@ -35,8 +35,12 @@ impl Observed {
 }
 
 impl Sessions for Observed {
-    fn create<'a>(&'a self, secret_sha256: &'a [u8; 32], record: &'a SessionRecord) -> Reply<'a, ()> {
+    fn create<'a>(&'a self, secret_sha256: &'a [u8; 32], record: &'a SessionRecord) -> Reply<'a, u64> {
         self.call("session.create", self.store.sessions.create(secret_sha256, record))
+    }
+
+    fn next_generation<'a>(&'a self, of: &'a Principal, until: Timestamp) -> Reply<'a, u64> {
+        self.call("session.next_generation", self.store.sessions.next_generation(of, until))
     }
 
     fn find<'a>(&'a self, secret_sha256: &'a [u8; 32], now: Timestamp) -> Reply<'a, Option<SessionRecord>> {

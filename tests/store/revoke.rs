@@ -62,7 +62,7 @@ async fn f34_a_log_that_fails_fails_the_revocation<G>(of: &Subject<G>) {
     assert_eq!(of.store.revoke_session("s1", now()).await.unwrap(), Some(record));
 }
 
-struct BrokenLog;
+pub struct BrokenLog;
 
 impl RevocationLog for BrokenLog {
     fn append<'a>(&'a self, _: &'a LogEntry) -> Reply<'a, Position> {

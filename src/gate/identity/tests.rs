@@ -42,7 +42,10 @@ impl Fake {
 }
 
 impl Sessions for Fake {
-    fn create<'a>(&'a self, _: &'a [u8; 32], _: &'a SessionRecord) -> Reply<'a, ()> {
+    fn create<'a>(&'a self, _: &'a [u8; 32], _: &'a SessionRecord) -> Reply<'a, u64> {
+        unimplemented!()
+    }
+    fn next_generation<'a>(&'a self, _: &'a Principal, _: Timestamp) -> Reply<'a, u64> {
         unimplemented!()
     }
     fn find<'a>(&'a self, secret: &'a [u8; 32], _: Timestamp) -> Reply<'a, Option<SessionRecord>> {

@@ -68,7 +68,10 @@ impl Gone {
 }
 
 impl Sessions for Gone {
-    fn create<'a>(&'a self, _: &'a [u8; 32], _: &'a SessionRecord) -> Reply<'a, ()> {
+    fn create<'a>(&'a self, _: &'a [u8; 32], _: &'a SessionRecord) -> Reply<'a, u64> {
+        Self::answer()
+    }
+    fn next_generation<'a>(&'a self, _: &'a Principal, _: Timestamp) -> Reply<'a, u64> {
         Self::answer()
     }
     fn find<'a>(&'a self, _: &'a [u8; 32], _: Timestamp) -> Reply<'a, Option<SessionRecord>> {

@@ -3,6 +3,7 @@
 mod api_keys;
 mod expiries;
 mod file;
+mod generations;
 mod log;
 mod replays;
 mod sessions;

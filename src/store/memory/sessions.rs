@@ -10,13 +10,30 @@ use crate::store::{Reply, Sessions, StoreError};
 pub(super) const USES_WRITTEN_EVERY: Duration = Duration::from_secs(10);
 
 impl Sessions for Shared {
-    fn create<'a>(&'a self, secret_sha256: &'a [u8; 32], record: &'a SessionRecord) -> Reply<'a, ()> {
+    fn create<'a>(&'a self, secret_sha256: &'a [u8; 32], record: &'a SessionRecord) -> Reply<'a, u64> {
         Box::pin(async move {
-            if self.change(|state| state.add_session(*secret_sha256, record.clone())).await? {
-                Ok(())
-            } else {
-                Err(StoreError::Refused("there is such a session already".into()))
-            }
+            let now = self.0.clock.now();
+            let added = self.change(|state| {
+                let generation = match record.generation {
+                    0 => state.generations.current(&record.principal, now),
+                    own => own,
+                };
+                let record = SessionRecord { generation, ..record.clone() };
+                state.add_session(*secret_sha256, record).then_some(generation)
+            });
+            added.await?.ok_or_else(|| StoreError::Refused("there is such a session already".into()))
+        })
+    }
+
+    fn next_generation<'a>(&'a self, of: &'a Principal, until: Timestamp) -> Reply<'a, u64> {
+        Box::pin(async move {
+            let now = self.0.clock.now();
+            self.change(|state| {
+                let generation = state.generations.current(of, now).saturating_add(1);
+                state.generations.raise(of, generation, until);
+                generation
+            })
+            .await
         })
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::expiries::Expiries;
 use super::file::{Saved, SavedSession, VERSION};
+use super::generations::Generations;
 use super::replays::Used;
 use crate::model::{ApiKeyRecord, Entropy, LogEntry, Revocation, SessionRecord, SystemEntropy, Timestamp};
 use crate::store::log::{KEPT, Position};
@@ -20,6 +21,8 @@ pub(super) struct State {
     /// From public id to the SHA-256 of the secret.
     pub(super) session_ids: HashMap<Arc<str>, [u8; 32]>,
     session_ends: Expiries<[u8; 32]>,
+    /// Not in the file: sessions and live entries say how far each has come.
+    pub(super) generations: Generations,
     pub(super) api_keys: BTreeMap<Arc<str>, ApiKeyRecord>,
     /// What is revoked, and until when that must be known.
     pub(super) live: HashMap<Revocation, Timestamp>,
@@ -44,6 +47,7 @@ impl State {
             sessions: HashMap::new(),
             session_ids: HashMap::new(),
             session_ends: Expiries::new(),
+            generations: Generations::new(),
             api_keys: BTreeMap::new(),
             live: HashMap::new(),
             live_ends: Expiries::new(),
@@ -96,6 +100,7 @@ impl State {
             return false;
         }
         self.session_ends.push(record.ends_at(), digest);
+        self.generations.raise(&record.principal, record.generation, record.expires_at);
         self.session_ids.insert(Arc::clone(&record.id), digest);
         self.sessions.insert(digest, record);
         true
@@ -109,6 +114,9 @@ impl State {
 
     /// Adds to the live set; an entry that is there already only ever lives longer.
     pub(super) fn add_live(&mut self, entry: &LogEntry) {
+        if let Revocation::Sessions { principal, generation } = &entry.what {
+            self.generations.raise(principal, *generation, entry.until);
+        }
         let until = self.live.entry(entry.what.clone()).or_insert(Timestamp(0));
         if *until < entry.until {
             *until = entry.until;
@@ -155,6 +163,7 @@ impl State {
                 self.live.remove(&what);
             }
         }
+        self.generations.sweep(SWEPT_AT_ONCE, now);
     }
 }
 

@@ -43,6 +43,11 @@ impl Keys {
         format!("{}sessions:of:{}:{issuer}:{subject}", self.prefix, issuer.len())
     }
 
+    /// Likewise.
+    pub(super) fn generation(&self, of: &Principal) -> String {
+        format!("{}generation:{}:{}:{}", self.prefix, of.issuer.len(), of.issuer, of.subject)
+    }
+
     pub(super) fn api_key(&self, id: &str) -> String {
         format!("{}key:{id}", self.prefix)
     }

@@ -5,9 +5,11 @@ use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use redis::Script;
+use redis::{Script, ScriptInvocation};
 
 use super::dial::Connection;
+use super::generations::raising;
+use super::sessions::MAX;
 use super::{Redis, follow};
 use crate::model::{Entropy, LogEntry, Revocation, SystemEntropy, Timestamp};
 use crate::store::log::{KEPT, Position};
@@ -17,14 +19,14 @@ use crate::store::{Followed, Replay, Reply, RevocationLog, StoreError};
 pub(super) const ENTRY: &str = "entry";
 const BEAT: &str = "beat";
 
-/// KEYS: log, run, live set. ARGV: a new run, how long the log is kept (ms), field, value, and for what goes into the
-/// live set: what, until. Returns run and id. Whoever comes first after a loss of data begins a new run.
+/// KEYS: log, run, live set, and for an entry that ends all sessions of a principal: his generation. ARGV: a new run, how
+/// long the log is kept (ms), field, value, and for what goes into the live set: what, until; then: generation, and until
+/// when that is kept. Returns run and id. Whoever comes first after a loss of data begins a new run.
 static ANNOUNCE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
+    raising(
         r"
         redis.call('SET', KEYS[2], ARGV[1], 'NX')
-        local time = redis.call('TIME')
-        local now = time[1] * 1000 + math.floor(time[2] / 1000)
+        if KEYS[4] then raise(KEYS[4], tonumber(ARGV[7]), tonumber(ARGV[8])) end
         if ARGV[5] then
             redis.call('ZADD', KEYS[3], 'GT', ARGV[6], ARGV[5])
             -- A minute more than needed, for clocks that disagree.
@@ -55,7 +57,12 @@ impl RevocationLog for Redis {
             let what = serde_json::to_string(&entry.what).map_err(unwritable)?;
             let json = serde_json::to_string(entry).map_err(unwritable)?;
             let until = if entry.until == Timestamp::NEVER { "+inf".to_owned() } else { entry.until.0.to_string() };
-            let (position, connection) = self.announce(&[ENTRY, &json, &what, &until]).await?;
+            let mut announce = self.announcement(&[ENTRY, &json, &what, &until]);
+            if let Revocation::Sessions { principal, generation } = &entry.what {
+                announce.key(self.keys.generation(principal));
+                announce.arg((*generation).min(MAX)).arg(entry.until.0.min(MAX));
+            }
+            let (position, connection) = self.announce(&announce).await?;
             self.wait_for_replica(&connection).await?;
             Ok(position)
         })
@@ -86,16 +93,23 @@ impl RevocationLog for Redis {
     }
 
     fn beat(&self) -> Reply<'_, Position> {
-        Box::pin(async move { Ok(self.announce(&[BEAT, "1"]).await?.0) })
+        Box::pin(async move { Ok(self.announce(&self.announcement(&[BEAT, "1"])).await?.0) })
     }
 }
 
 impl Redis {
-    async fn announce(&self, what: &[&str]) -> Result<(Position, Arc<Connection>), StoreError> {
+    fn announcement(&self, what: &[&str]) -> ScriptInvocation<'static> {
         let mut announce = ANNOUNCE.key(self.keys.log());
         announce.key(self.keys.run()).key(self.keys.revoked());
         announce.arg(new_run()).arg(u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX)).arg(what);
-        let ((run, id), connection): ((String, String), _) = self.link.call((&announce).into()).await?;
+        announce
+    }
+
+    async fn announce(
+        &self,
+        announcement: &ScriptInvocation<'static>,
+    ) -> Result<(Position, Arc<Connection>), StoreError> {
+        let ((run, id), connection): ((String, String), _) = self.link.call(announcement.into()).await?;
         Ok((self.position(&run, &id, &connection)?, connection))
     }
 

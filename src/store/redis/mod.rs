@@ -4,9 +4,10 @@
 //!
 //! | key | what |
 //! |---|---|
-//! | `pc:session:<hex SHA-256 of the secret>` | hash: `record` (JSON), `id`, `of` (the principal's index), `seen`, `idle`, `ends` (ms); expires when the session ends |
+//! | `pc:session:<hex SHA-256 of the secret>` | hash: `record` (JSON), `id`, `of` (the principal's index), `generation`, `seen`, `idle`, `ends` (ms); expires when the session ends |
 //! | `pc:session-id:<public id>` | the hexadecimal SHA-256 that leads to the session |
 //! | `pc:sessions`, `pc:sessions:of:<principal>` | sorted sets of public ids by absolute end |
+//! | `pc:generation:<principal>` | the generation of his sessions (see `Sessions`); expires with what it was raised for |
 //! | `pc:key:<public id>` | hash: `record` (JSON), `used`, `revoked` (ms) |
 //! | `pc:keys` | sorted set of public ids by creation |
 //! | `pc:revoked` | the live set: sorted set of revocations (JSON) by when they may be forgotten |
@@ -21,6 +22,7 @@ mod api_keys;
 mod dial;
 mod error;
 mod follow;
+mod generations;
 mod health;
 mod keys;
 mod link;
