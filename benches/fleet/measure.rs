@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use portcullis::store::{Store, StoreError};
+use portcullis::store::Store;
 use tokio::runtime::Runtime;
 
 use crate::harness::fleet::{Credential, Credentials, Fleet, Instance, Kind, Watch};
@@ -119,7 +119,7 @@ fn one(
 }
 
 /// Calls until the store has done it; also says how many calls failed.
-fn persistently<T, F: Future<Output = Result<T, StoreError>>>(runtime: &Runtime, call: impl Fn() -> F) -> (T, usize) {
+fn persistently<T, E, F: Future<Output = Result<T, E>>>(runtime: &Runtime, call: impl Fn() -> F) -> (T, usize) {
     let mut failures = 0;
     loop {
         if let Ok(done) = runtime.block_on(call()) {

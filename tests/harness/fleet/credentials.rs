@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use portcullis::crypto::{api_key, session_secret};
 use portcullis::model::identity::LOCAL_ISSUER;
-use portcullis::model::{
-    ApiKeyRecord, Clock as _, LogEntry, Principal, Revocation, SessionRecord, SystemClock, SystemEntropy,
-};
-use portcullis::store::{Store, StoreError};
+use portcullis::model::{ApiKeyRecord, Clock as _, Principal, Revocation, SessionRecord, SystemClock, SystemEntropy};
+use portcullis::store::{RevokeError, Store, StoreError};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -149,14 +147,14 @@ impl<'a> Credentials<'a> {
 
 impl Credential {
     /// Revokes it; returns once the store has it.
-    pub async fn revoke(&self, store: &Store) -> Result<(), StoreError> {
+    pub async fn revoke(&self, store: &Store) -> Result<(), RevokeError> {
         let now = SystemClock.now();
         match &self.end {
             End::Session(id) => store.revoke_session(id, now).await.map(drop),
             End::ApiKey(id) => store.revoke_api_key(id, now).await.map(drop),
             End::Entry(what) => {
                 let until = now.after(Duration::from_secs(2 * 3600));
-                store.log.append(&LogEntry { what: what.clone(), until }).await.map(drop)
+                store.revoke(what.clone(), until).await.map(drop)
             }
         }
     }
