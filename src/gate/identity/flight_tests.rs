@@ -1,5 +1,5 @@
 use std::pin::Pin;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -131,4 +131,55 @@ async fn f32_a_verification_that_crashes_refuses_and_is_tried_again() {
     let again = verifier.waiter(&cache, KEY);
     verifier.let_go(1);
     assert!(again.await.is_ok());
+}
+
+#[tokio::test]
+async fn what_waits_for_nothing_is_verified_on_the_spot() {
+    let cache = Cache::new(10);
+    let found = || async { Ok((fixtures::verified(CredentialKind::Jwt), None)) };
+    let outcome = verified_once(&cache, KEY, NOW, found).now_or_never();
+    assert!(outcome.expect("without a task").is_ok());
+    assert!(cache.find(&KEY, NOW).is_some());
+    assert!(cache.flights().lock().is_empty());
+}
+
+#[test]
+fn what_another_core_verifies_on_the_spot_is_waited_for() {
+    let cache = Cache::new(10);
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (let_go, is_let_go) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let pilot = scope.spawn(|| {
+            let slow = move || async move {
+                begun.send(()).unwrap();
+                is_let_go.recv().unwrap();
+                Ok((fixtures::verified(CredentialKind::Jwt), None))
+            };
+            verified_once(&cache, KEY, NOW, slow).now_or_never().unwrap()
+        });
+        has_begun.recv().unwrap();
+        let mut passenger = verified_once(&cache, KEY, NOW, || async { unreachable!("it is verified once") }).boxed();
+        assert!(passenger.as_mut().now_or_never().is_none());
+        let_go.send(()).unwrap();
+        assert!(pilot.join().unwrap().is_ok());
+        assert_eq!(&*passenger.now_or_never().unwrap().unwrap().verified.credential_id, "c1");
+    });
+}
+
+#[tokio::test]
+async fn passengers_of_a_crash_are_refused_rather_than_left_waiting() {
+    let (cache, verifier) = (Cache::new(10), Verifier::new());
+    let gate = verifier.gate.clone();
+    let crash = async move {
+        gate.acquire().await.unwrap().forget();
+        panic!("a fault of ours")
+    };
+    let mut first = verified_once(&cache, KEY, NOW, || crash).boxed();
+    assert!(first.as_mut().now_or_never().is_none());
+    let second = verifier.waiter(&cache, KEY);
+    verifier.let_go(1);
+    for outcome in [first.await, second.await] {
+        assert_eq!(outcome.err().unwrap().reason, Reason::Overloaded);
+    }
+    assert!(cache.flights().lock().is_empty());
 }
