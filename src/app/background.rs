@@ -48,7 +48,10 @@ async fn run(parts: Parts) {
         async move { revocation::follow(&shared, &store).await }
     }));
     let keys = shared.clone();
-    tokio::task::spawn_local(forever("keeping issuers' keys", move || keep_keys(keys.clone())));
+    tokio::task::spawn_local(forever("keeping issuers' keys", move || {
+        let keys = keys.clone();
+        async move { keys.issuers.run().await }
+    }));
     tokio::task::spawn_local(settle(readiness.clone(), shared.clone(), store));
 
     // The socket's file goes when this is dropped, at the end.
@@ -95,13 +98,6 @@ async fn operations(acceptor: Acceptor, guard: Guard, api: Arc<Api>) {
         async move { api.answer(&guard, request).await }
     })
     .await;
-}
-
-async fn keep_keys(shared: Arc<Shared>) {
-    for problem in shared.issuers.refresh().await {
-        tracing::warn!(%problem, "keys of an issuer could not be fetched; its tokens are refused until they are");
-    }
-    shared.issuers.run().await;
 }
 
 /// How long to wait before asking again, at first and at most.

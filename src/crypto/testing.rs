@@ -57,11 +57,22 @@ impl Clock for ManualClock {
 pub(crate) struct Counting {
     pub(crate) good: AtomicU64,
     pub(crate) bad: AtomicU64,
+    pub(crate) demands: AtomicU64,
+    /// As [`Observer::jwks_keys`] has it, in milliseconds.
+    pub(crate) fetched_at: AtomicU64,
 }
 
 impl Observer for Counting {
     fn jwks_refresh(&self, _issuer: &str, ok: bool) {
         if ok { &self.good } else { &self.bad }.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn jwks_demand(&self, _issuer: &str) {
+        self.demands.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn jwks_keys(&self, _issuer: &str, fetched_at: Timestamp) {
+        self.fetched_at.store(fetched_at.0, Ordering::SeqCst);
     }
 }
 
@@ -237,6 +248,10 @@ pub(crate) fn with_secret(secret: &[u8], algorithms: &[Algorithm]) -> Result<Iss
 #[derive(Clone)]
 pub(crate) enum Answer {
     Json(String),
+    /// The same, as a page.
+    Html(String),
+    /// The same, once it is let go.
+    Held(watch::Receiver<bool>, String),
     Status(u16),
     Redirect(String),
     /// None, ever.
@@ -323,6 +338,11 @@ async fn respond(answer: Answer) -> Response<Full<Bytes>> {
     let response = Response::builder();
     match answer {
         Answer::Json(body) => response.body(Full::from(body)),
+        Answer::Html(body) => response.header("content-type", "text/html").body(Full::from(body)),
+        Answer::Held(mut held, body) => {
+            held.wait_for(|held| !held).await.unwrap();
+            response.body(Full::from(body))
+        }
         Answer::Status(status) => response.status(status).body(Full::default()),
         Answer::Redirect(to) => response.status(302).header("location", to).body(Full::default()),
         Answer::Silence => std::future::pending().await,

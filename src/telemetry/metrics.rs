@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 
 use super::histogram::Histogram;
 use crate::model::denial::Reason;
-use crate::model::{CredentialKind, Observer};
+use crate::model::{CredentialKind, Observer, Timestamp};
 
 /// All metrics of the process. Handles are resolved once; counting takes no lock, and workers count apart from each
 /// other so that no cache line travels between cores.
@@ -107,9 +107,21 @@ impl Observer for Metrics {
     }
 
     fn jwks_refresh(&self, issuer: &str, ok: bool) {
-        if let Some(issuer) = self.counts.issuers.iter().find(|known| &*known.name == issuer) {
+        if let Some(issuer) = self.counts.issuer(issuer) {
             let count = if ok { &issuer.succeeded } else { &issuer.failed };
             count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn jwks_demand(&self, issuer: &str) {
+        if let Some(issuer) = self.counts.issuer(issuer) {
+            issuer.demanded.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn jwks_keys(&self, issuer: &str, fetched_at: Timestamp) {
+        if let Some(issuer) = self.counts.issuer(issuer) {
+            issuer.fetched_at.store(fetched_at.0, Ordering::Relaxed);
         }
     }
 }
@@ -185,11 +197,14 @@ pub(super) struct StoreCalls {
 }
 
 /// Of one issuer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct IssuerCounts {
     pub(super) name: Arc<str>,
     pub(super) succeeded: AtomicU64,
     pub(super) failed: AtomicU64,
+    pub(super) demanded: AtomicU64,
+    /// When its keys were fetched, in milliseconds since the epoch; 0 without keys that were.
+    pub(super) fetched_at: AtomicU64,
 }
 
 /// Classes of status codes.
@@ -218,12 +233,16 @@ impl Counts {
             refused: Default::default(),
             issuers: issuers
                 .iter()
-                .map(|name| IssuerCounts { name: Arc::clone(name), succeeded: 0.into(), failed: 0.into() })
+                .map(|name| IssuerCounts { name: Arc::clone(name), ..IssuerCounts::default() })
                 .collect(),
             staleness_millis: AtomicU64::new(NEVER),
             revocations: AtomicU64::new(0),
             ready: AtomicU64::new(0),
         }
+    }
+
+    fn issuer(&self, name: &str) -> Option<&IssuerCounts> {
+        self.issuers.iter().find(|known| &*known.name == name)
     }
 
     /// The current thread's.
@@ -295,6 +314,8 @@ mod tests {
         metrics.revocation(Duration::from_millis(1500), 7);
         metrics.store_call("find_session", Duration::from_micros(60), false);
         metrics.jwks_refresh("main", true);
+        metrics.jwks_demand("main");
+        metrics.jwks_keys("main", Timestamp(1_800_000_000_250));
         metrics.ready(true);
 
         let text = metrics.render();
@@ -315,6 +336,8 @@ mod tests {
             ("portcullis_store_calls_total{operation=\"find_session\",ok=\"false\"}", "1"),
             ("portcullis_store_call_duration_seconds_count{operation=\"find_session\"}", "1"),
             ("portcullis_jwks_refreshes_total{issuer=\"main\",ok=\"true\"}", "1"),
+            ("portcullis_jwks_demands_total{issuer=\"main\"}", "1"),
+            ("portcullis_jwks_fetched_timestamp_seconds{issuer=\"main\"}", "1800000000.25"),
             ("portcullis_ready", "1"),
         ] {
             assert_eq!(line(&text, &format!("{series} ")), Some(value), "{series} in:\n{text}");
@@ -335,6 +358,7 @@ mod tests {
         let before = metrics.render().lines().count();
         metrics.request(Some("no-such-route"), 999, Duration::ZERO);
         metrics.jwks_refresh("no-such-issuer", false);
+        metrics.jwks_keys("no-such-issuer", Timestamp(1));
         let text = metrics.render();
         assert!(!text.contains("no-such"), "{text}");
         assert_eq!(text.lines().count(), before);

@@ -23,7 +23,7 @@ impl Collector for Counts {
         self.gauges(to)?;
         self.refused_connections(to)?;
         self.store_calls(to)?;
-        self.jwks_refreshes(to)
+        self.jwks(to)
     }
 }
 
@@ -121,12 +121,28 @@ impl Counts {
         Ok(())
     }
 
-    fn jwks_refreshes(&self, to: &mut DescriptorEncoder) -> fmt::Result {
+    fn jwks(&self, to: &mut DescriptorEncoder) -> fmt::Result {
         let help = "Fetches of issuers' keys, by issuer and success";
         let mut family = counters(to, "portcullis_jwks_refreshes", help)?;
         for issuer in &self.issuers {
             for (ok, count) in [(true, &issuer.succeeded), (false, &issuer.failed)] {
                 counter(&mut family, &[("issuer", &*issuer.name), ("ok", yes_no(ok))], count.load(Ordering::Relaxed))?;
+            }
+        }
+        let help = "Fetches of issuers' keys that were caused by a token that no key fitted, by issuer";
+        let mut family = counters(to, "portcullis_jwks_demands", help)?;
+        for issuer in &self.issuers {
+            counter(&mut family, &[("issuer", &*issuer.name)], issuer.demanded.load(Ordering::Relaxed))?;
+        }
+        let help = "When the keys that an issuer's tokens are verified with were fetched; absent where none were";
+        let name = "portcullis_jwks_fetched_timestamp_seconds";
+        let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for issuer in &self.issuers {
+            let millis = issuer.fetched_at.load(Ordering::Relaxed);
+            if millis > 0 {
+                #[expect(clippy::cast_precision_loss, reason = "a time in this age needs 41 bits of precision")]
+                let seconds = ConstGauge::new(millis as f64 / 1e3);
+                seconds.encode(family.encode_family(&[("issuer", &*issuer.name)])?)?;
             }
         }
         Ok(())

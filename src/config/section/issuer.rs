@@ -1,5 +1,6 @@
 //! `[issuer.NAME]`
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{issuer_keys, preset};
@@ -64,6 +65,7 @@ const MAX_LEEWAY: std::time::Duration = std::time::Duration::from_secs(600);
 
 pub(in crate::config) fn read(context: &Context<'_>) -> Vec<Arc<IssuerSettings>> {
     let mut urls: Vec<(&str, Place)> = Vec::new();
+    let mut snapshots: Vec<(PathBuf, Place)> = Vec::new();
     let named = context.named("issuer");
     let issuers = named.iter().filter_map(|(name, section)| {
         if let Some(url) = section.text("url") {
@@ -72,6 +74,15 @@ pub(in crate::config) fn read(context: &Context<'_>) -> Vec<Arc<IssuerSettings>>
                 section.problem("url", fault.and(*place, "the other one"));
             }
             urls.push((url, section.place_of("url")));
+        }
+        if let Some(keys) = section.table("keys")
+            && let Some(path) = keys.path("snapshot")
+        {
+            if let Some((_, place)) = snapshots.iter().find(|(known, _)| *known == path) {
+                let fault = Fault::new("two issuers with the same `snapshot`: each would overwrite the other's");
+                keys.problem("snapshot", fault.and(*place, "the other one"));
+            }
+            snapshots.push((path, keys.place_of("snapshot")));
         }
         issuer(name, section)
     });

@@ -13,16 +13,22 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::new("pem_file", Shape::Path, "One public key, PEM."),
     Key::new("secret", Shape::Secret, "A shared secret, for the HS family."),
     Key::new("ca", Shape::Path, "Certificates to trust instead of the system's, PEM."),
-    Key::new("refresh", DURATION, "How often a JWKS is fetched anew.").default(Given::Text("5m")),
-    Key::new("min_interval", DURATION, "How soon an unknown `kid` may cause another fetch.")
+    Key::new("refresh", DURATION, "How often a JWKS is fetched anew, whatever its server says of caching.")
+        .default(Given::Text("5m")),
+    Key::new("min_interval", DURATION, "How soon a token that no key fits may cause another fetch.")
         .default(Given::Text("10s")),
-    Key::new("max_age", DURATION, "How long the last good set is used when fetching fails.")
+    Key::new("max_age", DURATION, "How long the last good set is used when fetching fails; then 503.")
         .default(Given::Text("24h")),
     Key::new("timeout", DURATION, "How long one fetch may take.").default(Given::Text("5s")),
+    Key::new(
+        "snapshot",
+        Shape::Path,
+        "A file that keeps the last good set for starts while fetching fails, no longer than `max_age`. Whoever can write it can sign tokens.",
+    ),
 ];
 
 const SOURCES: [&str; 4] = ["jwks_url", "jwks_file", "pem_file", "secret"];
-const FETCHING: [&str; 5] = ["ca", "refresh", "min_interval", "max_age", "timeout"];
+const FETCHING: [&str; 6] = ["ca", "refresh", "min_interval", "max_age", "timeout", "snapshot"];
 
 /// Reads where the keys of an issuer come from.
 pub(super) fn read(issuer: &Section<'_>) -> Option<KeySource> {
@@ -45,6 +51,7 @@ pub(super) fn read(issuer: &Section<'_>) -> Option<KeySource> {
         min_interval: section.duration("min_interval"),
         max_age: section.duration("max_age"),
         timeout: section.duration("timeout"),
+        snapshot: section.path("snapshot"),
     };
     if jwks.max_age < jwks.refresh {
         section.problem("max_age", Fault::new("`max_age` is shorter than `refresh`: keys would come and go"));

@@ -325,6 +325,10 @@ fn f27_algorithms_fit_the_kind_of_key() {
             &["4:36 `issuer.a.keys.refresh` is for keys that are fetched"],
         ),
         (
+            &issuer("keys = { jwks_file = 'a', snapshot = 'b' }"),
+            &["4:38 `issuer.a.keys.snapshot` is for keys that are fetched"],
+        ),
+        (
             &issuer("keys.jwks_url = 'http://169.254.169.254/'"),
             &["4:17 keys are never fetched from link-local addresses"],
         ),
@@ -333,6 +337,8 @@ fn f27_algorithms_fit_the_kind_of_key() {
     ]);
     let twice = issuer("[issuer.b]\nurl = 'https://a'\naudiences = 'y'");
     check(&[(&twice, &["5:7 two issuers with the same `url`: a token could be of either"])]);
+    let both = issuer("keys.snapshot = 'k'\n[issuer.b]\nurl = 'https://b'\naudiences = 'y'\nkeys.snapshot = './k'");
+    check(&[(&both, &["8:17 two issuers with the same `snapshot`: each would overwrite the other's"])]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use super::target::Target;
@@ -64,8 +65,9 @@ async fn exchange(
         .body(Empty::<Bytes>::new())
         .map_err(|e| e.to_string())?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
-    // Ends by itself once sender and body are gone.
-    tokio::spawn(connection);
+    // Goes with this fetch, however it ends.
+    let mut connections = JoinSet::new();
+    connections.spawn(connection);
     let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
     match response.status() {
         StatusCode::OK => {}

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwapOption;
 
-use super::refresh::Fetching;
+use super::refresh::{Demand, Fetching};
 use super::source::{Origin, Remote, Trust};
 use crate::crypto::key::set::{KeySet, Verdict};
 use crate::crypto::shown::Shown;
@@ -25,7 +25,14 @@ pub(super) struct Issuer {
 /// Keys, and until when they may be used.
 pub(super) struct Held {
     pub(super) set: KeySet,
+    pub(super) fetched_at: Timestamp,
     pub(super) until: Timestamp,
+}
+
+impl Held {
+    fn for_ever(set: KeySet) -> Self {
+        Self { set, fetched_at: Timestamp::default(), until: Timestamp::NEVER }
+    }
 }
 
 impl Issuer {
@@ -36,7 +43,7 @@ impl Issuer {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, String> {
         let (keys, remote) = match Origin::open(&settings, trust)? {
-            Origin::Local(set) => (Some(Arc::new(Held { set, until: Timestamp::NEVER })), None),
+            Origin::Local(set) => (Some(Arc::new(Held::for_ever(set))), None),
             Origin::Remote(remote) => (None, Some(remote)),
         };
         let fetching = Mutex::default();
@@ -59,8 +66,8 @@ impl Issuer {
         self.keys.load().as_ref().is_some_and(|held| now < held.until && held.set.has(thumbprint))
     }
 
-    /// The thumbprint of the key that made `signature`. Where no key fits, keys are fetched again (if they may be) and it
-    /// is tried once more.
+    /// The thumbprint of the key that made `signature`. Where other keys could say otherwise they are fetched again (if
+    /// they may be), and it is tried once more.
     pub(super) async fn prove(
         self: &Arc<Self>,
         kid: Option<&str>,
@@ -69,22 +76,34 @@ impl Issuer {
         signature: &[u8],
         now: Timestamp,
     ) -> Result<[u8; 32], Denial> {
-        let judge = || {
-            let keys = self.keys.load();
+        let judge = |keys: &Option<Arc<Held>>| {
             let usable = keys.as_ref().filter(|held| now < held.until);
             usable.map(|held| held.set.judge(kid, algorithm, message, signature))
         };
-        let mut verdict = judge();
-        if matches!(verdict, None | Some(Verdict::Unknown)) {
-            self.fetch_on_demand().await;
+        let mut keys = self.keys.load_full();
+        let mut verdict = judge(&keys);
+        // Twice at most: the second fetch that a token waits for began after it came.
+        for _ in 0..2 {
+            if !matches!(verdict, None | Some(Verdict::Unknown | Verdict::Undecided)) {
+                break;
+            }
+            // Boxed because few come here, and everybody's future would have the room for it.
+            let demand = Box::pin(self.fetch_on_demand()).await;
             // Also where nothing was fetched: somebody else's fetch may have ended since.
-            verdict = judge();
+            let newer = self.keys.load_full();
+            if newer.as_ref().map(Arc::as_ptr) != keys.as_ref().map(Arc::as_ptr) {
+                verdict = judge(&newer);
+                keys = newer;
+            }
+            if demand != Demand::Joined {
+                break;
+            }
         }
         let (name, alg) = (self.name(), algorithm.name());
         let kid = Shown(kid.unwrap_or("none"));
         let denial = match verdict {
             Some(Verdict::Verified(thumbprint)) => return Ok(thumbprint),
-            Some(Verdict::Refused) => Denial::because(
+            Some(Verdict::Refused | Verdict::Undecided) => Denial::because(
                 Reason::TokenSignature,
                 format!("signature: kid {kid}, {alg}, no key of issuer.{name} made it"),
             ),

@@ -3,6 +3,8 @@
 mod fetch;
 mod issuer;
 mod refresh;
+mod schedule;
+mod snapshot;
 mod source;
 mod target;
 
@@ -66,8 +68,9 @@ impl Issuers {
         Ok(all)
     }
 
-    /// Verifies a token: signature, algorithm, `iss`, `aud`, `typ`, `crit`, times, size. Awaits only where a `kid` is
-    /// unknown and its issuer's keys may be fetched again; concurrent callers share that fetch.
+    /// Verifies a token: signature, algorithm, `iss`, `aud`, `typ`, `crit`, times, size. Awaits only where
+    /// other keys could say otherwise (its `kid` is unknown, or it names no single key and none made it) and may be
+    /// fetched again; concurrent callers share that fetch.
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, Denial> {
         check_size(token, self.max_size)?;
         let Compact { signing_input, header, claims, signature } = Compact::parse(token)?;

@@ -11,6 +11,7 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
 
 use super::fetch::{LARGEST, get};
+use super::snapshot::Snapshot;
 use super::target::Target;
 use crate::crypto::jwt::json;
 use crate::crypto::key::set::KeySet;
@@ -30,6 +31,8 @@ pub(super) struct Remote {
     target: Target,
     is_discovery: bool,
     tls: Arc<ClientConfig>,
+    /// Where the last good set is kept, if it is.
+    pub(super) snapshot: Option<Arc<Snapshot>>,
 }
 
 impl Origin {
@@ -52,7 +55,10 @@ impl Origin {
         };
         let target = Target::parse(&url)?;
         let tls = trust.for_ca(jwks.ca.as_deref())?;
-        Ok(Self::Remote(Remote { jwks: jwks.clone(), target, is_discovery, tls }))
+        let snapshot = jwks.snapshot.clone().map(|path| {
+            Arc::new(Snapshot { path, issuer: Arc::clone(&settings.issuer), url: target.as_str().to_owned() })
+        });
+        Ok(Self::Remote(Remote { jwks: jwks.clone(), target, is_discovery, tls, snapshot }))
     }
 }
 

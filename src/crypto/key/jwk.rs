@@ -27,6 +27,16 @@ pub(crate) fn read(jwk: &Map<String, Value>, allowed: &[Algorithm]) -> Result<Ve
     }
 }
 
+/// Of a member that [`read`] takes, what it read.
+pub(crate) fn public(member: &Value) -> Value {
+    const READ: [&str; 10] = ["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use", "key_ops"];
+    let members = member.as_object().into_iter().flatten();
+    members
+        .filter(|(name, _)| READ.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
 /// RFC 7517, sections 4.2 and 4.3: a key for encryption, or one that may only sign, verifies nothing.
 fn check_use(jwk: &Map<String, Value>) -> Result<(), String> {
     if text(jwk, "use")?.is_some_and(|u| u != "sig") {

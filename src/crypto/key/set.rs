@@ -10,6 +10,8 @@ use crate::model::settings::Algorithm;
 /// A set of keys; never empty.
 pub struct KeySet {
     keys: Vec<VerifyingKey>,
+    /// Of a public JWKS: what was read of each key, so that it can be written down.
+    members: Vec<Value>,
 }
 
 /// What a set has to say about a signature.
@@ -17,8 +19,10 @@ pub struct KeySet {
 pub(crate) enum Verdict {
     /// The key of this thumbprint made it.
     Verified([u8; 32]),
-    /// No key that fits made it.
+    /// The one key that `kid` names did not make it.
     Refused,
+    /// None of the keys that fit made it, and nothing says which of them should have: another set could know better.
+    Undecided,
     /// The key that `kid` names cannot be used with this algorithm.
     Misfit,
     /// No key has this `kid`, or none can be used with this algorithm.
@@ -36,19 +40,27 @@ impl KeySet {
     /// that can is an error. Shared secrets are read only from a source that is `private`.
     pub fn from_jwks(text: &[u8], allowed: &[Algorithm], private: bool) -> Result<Self, String> {
         let jwks = json::object(text).map_err(|e| format!("not a JWKS: {e}"))?;
+        Self::from_object(&jwks, allowed, private)
+    }
+
+    /// Likewise, of JSON that has been read.
+    pub(crate) fn from_object(jwks: &Map<String, Value>, allowed: &[Algorithm], private: bool) -> Result<Self, String> {
         let Some(Value::Array(members)) = jwks.get("keys") else {
             return Err("not a JWKS: `keys` is not an array".to_owned());
         };
-        let mut keys = Vec::new();
+        let mut set = Self { keys: Vec::new(), members: Vec::new() };
         let mut first_problem = None;
         for member in members.iter().take(MOST_KEYS) {
             match read(member, allowed, private) {
-                Ok(key) => keys.push(key),
+                Ok(key) => {
+                    set.keys.push(key);
+                    set.members.extend((!private).then(|| jwk::public(member)));
+                }
                 Err(problem) => first_problem = first_problem.or(Some(problem)),
             }
         }
         match first_problem {
-            _ if !keys.is_empty() => Ok(Self { keys }),
+            _ if !set.keys.is_empty() => Ok(set),
             Some(problem) => Err(format!("the JWKS holds no key that can be used: {problem}")),
             None => Err("the JWKS holds no keys".to_owned()),
         }
@@ -56,13 +68,18 @@ impl KeySet {
 
     /// A set of one key without a name.
     pub(crate) fn single(material: &Material, allowed: &[Algorithm]) -> Result<Self, String> {
-        Ok(Self { keys: vec![VerifyingKey::new(material, None, allowed)?] })
+        Ok(Self { keys: vec![VerifyingKey::new(material, None, allowed)?], members: Vec::new() })
     }
 
     /// How many keys there are.
     #[expect(clippy::len_without_is_empty, reason = "it never is")]
     pub fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// The members of a JWKS that has these keys; empty for keys that came from elsewhere than a public JWKS.
+    pub(crate) fn members(&self) -> &[Value] {
+        &self.members
     }
 
     /// Whether a key of this thumbprint is among them.
@@ -82,7 +99,8 @@ impl KeySet {
         }
         match fitting.find(|k| k.verifies(algorithm, message, signature)) {
             Some(key) => Verdict::Verified(key.thumbprint),
-            None => Verdict::Refused,
+            None if by_name.is_some() && self.keys.iter().filter(named).count() == 1 => Verdict::Refused,
+            None => Verdict::Undecided,
         }
     }
 }
@@ -91,6 +109,9 @@ fn read(member: &Value, allowed: &[Algorithm], private: bool) -> Result<Verifyin
     let jwk: &Map<String, Value> = member.as_object().ok_or("a key is not an object")?;
     if !private && jwk.get("kty").is_some_and(|kty| kty == "oct") {
         return Err("a shared secret that is served at a URL is no secret".to_owned());
+    }
+    if !private && jwk.contains_key("d") {
+        return Err("a private key that is served at a URL is everybody's".to_owned());
     }
     jwk::read(jwk, allowed)
 }

@@ -128,12 +128,14 @@ pub struct JwksSettings {
     pub ca: Option<PathBuf>,
     /// How often it is fetched anew.
     pub refresh: Duration,
-    /// How soon an unknown `kid` may cause another fetch.
+    /// How soon a token that no key fits may cause another fetch.
     pub min_interval: Duration,
     /// How long the last good set is used when fetching fails.
     pub max_age: Duration,
     /// How long one fetch may take.
     pub timeout: Duration,
+    /// The file that keeps the last good set for starts while fetching fails. Whoever can write it can sign tokens.
+    pub snapshot: Option<PathBuf>,
 }
 
 impl Default for JwksSettings {
@@ -144,6 +146,7 @@ impl Default for JwksSettings {
             min_interval: Duration::from_secs(10),
             max_age: Duration::from_secs(24 * 3600),
             timeout: Duration::from_secs(5),
+            snapshot: None,
         }
     }
 }

@@ -4,6 +4,9 @@ mod algorithms;
 mod claims;
 mod confusion;
 mod remote;
+mod rotation;
+mod slow;
+mod snapshot;
 mod startup;
 mod urls;
 

@@ -14,19 +14,19 @@ use crate::model::denial::Reason;
 use crate::model::settings::{Algorithm, IssuerSettings, JwksSettings, KeySource};
 use crate::model::{Clock, Denial};
 
-struct Bench {
-    server: KeyServer,
-    clock: Arc<ManualClock>,
-    observer: Arc<Counting>,
-    issuers: Issuers,
+pub(super) struct Bench {
+    pub(super) server: KeyServer,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) observer: Arc<Counting>,
+    pub(super) issuers: Issuers,
 }
 
 impl Bench {
-    async fn new(answer: Answer) -> Self {
+    pub(super) async fn new(answer: Answer) -> Self {
         Self::with(answer, |_| {}).await
     }
 
-    async fn with(answer: Answer, change: impl FnOnce(&mut IssuerSettings)) -> Self {
+    pub(super) async fn with(answer: Answer, change: impl FnOnce(&mut IssuerSettings)) -> Self {
         let server = KeyServer::start(answer).await;
         let mut settings = settings(server.source(), &[Algorithm::ES256]);
         settings.max_lifetime = Duration::from_secs(1_000_000);
@@ -36,24 +36,24 @@ impl Bench {
         Self { server, clock, observer, issuers }
     }
 
-    async fn verify(&self, token: &str) -> Result<VerifiedToken, Denial> {
+    pub(super) async fn verify(&self, token: &str) -> Result<VerifiedToken, Denial> {
         self.issuers.verify(token, self.clock.now()).await
     }
 
-    async fn refusal(&self, token: &str) -> Reason {
+    pub(super) async fn refusal(&self, token: &str) -> Reason {
         self.verify(token).await.map(|_| ()).unwrap_err().reason
     }
 }
 
-fn token(key: &TestKey, kid: &str) -> String {
+pub(super) fn token(key: &TestKey, kid: &str) -> String {
     key.token(&json!({"alg": "ES256", "kid": kid}), &claims_with("exp", Some(json!(NOW + 500_000))))
 }
 
-fn serving(keys: &[(&TestKey, &str)]) -> Answer {
+pub(super) fn serving(keys: &[(&TestKey, &str)]) -> Answer {
     Answer::Json(jwks(&keys.iter().map(|(key, kid)| key.jwk(kid)).collect::<Vec<_>>()))
 }
 
-fn min_interval() -> Duration {
+pub(super) fn min_interval() -> Duration {
     JwksSettings::default().min_interval
 }
 
@@ -103,12 +103,12 @@ async fn an_unknown_kid_causes_no_more_than_one_fetch_in_an_interval() {
     for attempt in 0..20 {
         assert_eq!(bench.refusal(&token(&P256, &format!("k{attempt}x"))).await, Reason::TokenKeyUnknown);
     }
-    assert_eq!(bench.server.requests(), 1);
+    assert_eq!(bench.server.requests(), 2);
     bench.clock.advance(min_interval());
     for attempt in 0..20 {
         assert_eq!(bench.refusal(&token(&P256, &format!("k{attempt}x"))).await, Reason::TokenKeyUnknown);
     }
-    assert_eq!(bench.server.requests(), 2);
+    assert_eq!(bench.server.requests(), 3);
 }
 
 #[tokio::test]
