@@ -135,7 +135,7 @@ async fn f32_a_verification_that_crashes_refuses_and_is_tried_again() {
 
 #[tokio::test]
 async fn what_waits_for_nothing_is_verified_on_the_spot() {
-    let cache = Cache::new(10);
+    let cache = Cache::new(10, 1 << 30);
     let found = || async { Ok((fixtures::verified(CredentialKind::Jwt), None)) };
     let outcome = verified_once(&cache, KEY, NOW, found).now_or_never();
     assert!(outcome.expect("without a task").is_ok());
@@ -145,7 +145,7 @@ async fn what_waits_for_nothing_is_verified_on_the_spot() {
 
 #[test]
 fn what_another_core_verifies_on_the_spot_is_waited_for() {
-    let cache = Cache::new(10);
+    let cache = Cache::new(10, 1 << 30);
     let (begun, has_begun) = std::sync::mpsc::channel();
     let (let_go, is_let_go) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
@@ -158,7 +158,8 @@ fn what_another_core_verifies_on_the_spot_is_waited_for() {
             verified_once(&cache, KEY, NOW, slow).now_or_never().unwrap()
         });
         has_begun.recv().unwrap();
-        let mut passenger = verified_once(&cache, KEY, NOW, || async { unreachable!("it is verified once") }).boxed();
+        let mut passenger =
+            verified_once::<_, Finding>(&cache, KEY, NOW, || async { unreachable!("it is verified once") }).boxed();
         assert!(passenger.as_mut().now_or_never().is_none());
         let_go.send(()).unwrap();
         assert!(pilot.join().unwrap().is_ok());
@@ -168,13 +169,13 @@ fn what_another_core_verifies_on_the_spot_is_waited_for() {
 
 #[tokio::test]
 async fn passengers_of_a_crash_are_refused_rather_than_left_waiting() {
-    let (cache, verifier) = (Cache::new(10), Verifier::new());
+    let (cache, verifier) = (Cache::new(10, 1 << 30), Verifier::new());
     let gate = verifier.gate.clone();
     let crash = async move {
         gate.acquire().await.unwrap().forget();
         panic!("a fault of ours")
     };
-    let mut first = verified_once(&cache, KEY, NOW, || crash).boxed();
+    let mut first = verified_once::<_, Finding>(&cache, KEY, NOW, || crash).boxed();
     assert!(first.as_mut().now_or_never().is_none());
     let second = verifier.waiter(&cache, KEY);
     verifier.let_go(1);
