@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::views::{CreatedKey, CreatedSession, KeyView, SessionView};
 use crate::crypto::{api_key, session_secret};
 use crate::model::identity::LOCAL_ISSUER;
-use crate::model::settings::{SessionSettings, Settings};
+use crate::model::settings::{SessionLayout, SessionSettings, Settings};
 use crate::model::{ApiKeyRecord, Clock, Entropy, Principal, Secret, SessionRecord};
 use crate::store::{RevokeError, Store, StoreError};
 
@@ -161,6 +161,11 @@ impl Operations {
 
     /// Makes a session, as if its principal had just logged in.
     pub async fn create_session(&self, new: NewSession) -> Result<CreatedSession, OperationError> {
+        if let SessionLayout::Foreign(foreign) = &self.session.layout {
+            let layout = foreign.format.name();
+            let problem = format!("`session.layout` is `{layout}`: only the application makes sessions");
+            return Err(OperationError::Invalid(problem));
+        }
         let now = self.clock.now();
         let mut attributes = Map::new();
         for (name, value) in [("email", new.email), ("name", new.name)] {

@@ -52,7 +52,7 @@ impl Checker<'_> {
                 self.absent(key, &path, at, &mut checked);
             }
         }
-        let has_secrets = keys.iter().any(|key| matches!(key.shape, Shape::Secret));
+        let has_secrets = keys.iter().any(|key| matches!(key.shape, Shape::Secret | Shape::List(Shape::Secret)));
         for (name, entry) in table {
             if has_secrets {
                 // A slip of the pen in a secret's key must not show the secret.
@@ -102,6 +102,11 @@ impl Checker<'_> {
                 return self.broken(at.place, Fault::new(format!("`{}` is not available in this version", at.path)));
             }
             Shape::Secret => return secret::resolve(self, node, at.path),
+            // One that stands bare is looked at as a secret before anything else is made of it.
+            Shape::List(Shape::Secret) if !matches!(node.value, Value::List(_)) => {
+                let secret = Node { checked: true, ..secret::resolve(self, node, at.path) };
+                Node::new(Value::List(vec![secret]), place)
+            }
             Shape::Table(_) | Shape::Map(_) | Shape::Partial { .. } => node,
             _ => match self.variable(node) {
                 Some(node) => node,

@@ -180,6 +180,7 @@ fn checked(mut raw: Table, checker: &Checker<'_>) -> Table {
     section::route::apply_defaults(&mut raw);
     let mut root = checker.root(raw, keys::ROOT);
     section::preset::apply(&mut root);
+    section::session::apply_layout(&mut root);
     root
 }
 

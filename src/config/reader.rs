@@ -168,6 +168,15 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The secrets of a list.
+    pub(super) fn secrets(&self, key: &str) -> Vec<Secret<Vec<u8>>> {
+        let secrets = self.list(key).iter().filter_map(|node| match &node.value {
+            Value::Secret(secret) => Some(secret.clone()),
+            _ => None,
+        });
+        secrets.collect()
+    }
+
     /// The entries of a list.
     pub(super) fn list(&self, key: &str) -> &'a [Node] {
         match self.node(key).map(|node| &node.value) {

@@ -3,6 +3,7 @@
 mod bad;
 mod dpop;
 mod files;
+mod foreign;
 mod good;
 mod reference;
 mod truth;

@@ -11,11 +11,13 @@ pub mod jwt;
 mod key;
 pub mod session_secret;
 mod shown;
+pub mod signed_value;
 pub mod signer;
 #[cfg(test)]
 mod testing;
 
 pub use issuers::{Issuers, KeyError};
+pub(crate) use jwt::json;
 pub use jwt::{Unverified, VerifiedToken};
 pub use key::set::KeySet;
 pub use signer::Signer;

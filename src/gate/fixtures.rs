@@ -18,7 +18,7 @@ use crate::model::settings::{
     Accept, AdminSettings, Algorithm, ApiKeySettings, AssertionSettings, Bind, ClaimPointers, DpopSettings,
     HeaderPreset, HostPattern, HttpLimits, IdentityHeaders, IssuerSettings, KeySource, ListenerSettings, LogSettings,
     OnStale, PathPattern, PathSegment, PathTolerance, ReplayScope, RoleTable, RouteMatch, RouteSettings,
-    ServerSettings, SessionSettings, Settings, StoreKind, StoreSettings, StreamGrace,
+    ServerSettings, SessionLayout, SessionSettings, Settings, StoreKind, StoreSettings, StreamGrace,
 };
 use crate::model::{Client, Clock, CredentialKind, Principal, Secret, SystemEntropy, Timestamp, Verified};
 use crate::store::Store;
@@ -202,6 +202,7 @@ pub(crate) fn settings(routes: Vec<RouteSettings>) -> Settings {
             cookie: "__Host-session".into(),
             idle_timeout: Duration::from_secs(1800),
             absolute_timeout: Duration::from_secs(12 * 3600),
+            layout: SessionLayout::Portcullis,
         },
         issuers: vec![Arc::new(issuer())],
         dpop: dpop_settings(),

@@ -194,7 +194,10 @@ impl Gate {
 /// Whether this is a session that is over, rather than something presented that is wrong.
 fn has_ended(found: &Found<'_>, reason: Reason) -> bool {
     found.presented.kind() == CredentialKind::Session
-        && matches!(reason, Reason::SessionUnknown | Reason::SessionExpired)
+        && matches!(
+            reason,
+            Reason::SessionUnknown | Reason::SessionExpired | Reason::SessionAnonymous | Reason::SessionUnreadable
+        )
 }
 
 /// What stage 1 has found out.

@@ -234,6 +234,10 @@ reasons! {
     SessionUnknown: 401, UNAUTHENTICATED, Bare, Info, "session_unknown", "The session is not valid";
     /// The session has ended.
     SessionExpired: 401, UNAUTHENTICATED, Bare, Info, "session_expired", "The session has expired";
+    /// The application's session has nobody logged in.
+    SessionAnonymous: 401, UNAUTHENTICATED, Bare, Info, "session_anonymous", "Nobody is logged in";
+    /// The application's session is not as its layout must be.
+    SessionUnreadable: 401, UNAUTHENTICATED, Bare, Warn, "session_unreadable", "The session is not valid";
     /// The certificate fits no rule, or has expired on a live connection.
     CertificateNotAccepted: 401, UNAUTHENTICATED, None, Warn, "certificate_not_accepted", "The client certificate is not accepted";
     /// The token is bound to another certificate (RFC 8705, section 3).

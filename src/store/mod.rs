@@ -6,6 +6,7 @@
 mod api_keys;
 mod backend;
 mod error;
+mod foreign;
 mod log;
 pub mod memory;
 mod observed;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub use api_keys::ApiKeys;
 pub use backend::Backend;
 pub use error::StoreError;
+pub use foreign::{ForeignRecord, ForeignSessions, RecordKind};
 pub use log::{Followed, Position, Replay, RevocationLog};
 pub use replays::Replays;
 pub use revoke::{MARGIN, RevokeError};
@@ -43,6 +45,8 @@ pub struct Store {
     pub log: Arc<dyn RevocationLog>,
     /// What may be used once.
     pub replays: Arc<dyn Replays>,
+    /// Sessions that the application wrote.
+    pub foreign: Arc<dyn ForeignSessions>,
     /// What is behind them.
     pub backend: Arc<dyn Backend>,
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{ApiKeys, Backend, Followed, Position, Replay, Replays, Reply, RevocationLog, Sessions, Store};
+use super::{
+    ApiKeys, Backend, Followed, ForeignRecord, ForeignSessions, Position, RecordKind, Replay, Replays, Reply,
+    RevocationLog, Sessions, Store,
+};
 use crate::model::{ApiKeyRecord, LogEntry, Observer, Principal, SessionRecord, Timestamp};
 
 /// The same store; each of its calls is reported with how long it took and whether it succeeded.
@@ -14,6 +17,7 @@ pub(super) fn observed(store: Store, observer: Arc<dyn Observer>) -> Store {
         api_keys: Arc::clone(&observed) as _,
         log: Arc::clone(&observed) as _,
         replays: Arc::clone(&observed) as _,
+        foreign: Arc::clone(&observed) as _,
         backend: observed,
     }
 }
@@ -83,6 +87,12 @@ impl ApiKeys for Observed {
 
     fn touch<'a>(&'a self, id: &'a str, at: Timestamp) -> Reply<'a, ()> {
         self.call("api_key.touch", self.store.api_keys.touch(id, at))
+    }
+}
+
+impl ForeignSessions for Observed {
+    fn read<'a>(&'a self, key: &'a str, kind: RecordKind, most: usize) -> Reply<'a, ForeignRecord> {
+        self.call("foreign_session.read", self.store.foreign.read(key, kind, most))
     }
 }
 

@@ -168,16 +168,8 @@ fn check_length(section: &Section<'_>, found: usize, wanted: usize) {
     }
 }
 
-fn pointers(section: &Section<'_>) -> ClaimPointers {
-    let pointer = |key: &str| {
-        section.parse(key, |text| {
-            let mut escapes = text.split('~').skip(1);
-            if text.starts_with('/') && !escapes.all(|rest| rest.starts_with(['0', '1'])) {
-                return Err(Fault::new("not a JSON pointer").help("`~` is written `~0`, and `/` within a name `~1`"));
-            }
-            Ok(text.into())
-        })
-    };
+pub(super) fn pointers(section: &Section<'_>) -> ClaimPointers {
+    let pointer = |key: &str| self::pointer(section, key);
     ClaimPointers {
         roles: pointer("roles"),
         groups: pointer("groups"),
@@ -186,4 +178,15 @@ fn pointers(section: &Section<'_>) -> ClaimPointers {
         email: pointer("email"),
         name: pointer("name"),
     }
+}
+
+/// A plain name, or a JSON pointer (RFC 6901).
+pub(super) fn pointer(section: &Section<'_>, key: &str) -> Option<Arc<str>> {
+    section.parse(key, |text| {
+        let mut escapes = text.split('~').skip(1);
+        if text.starts_with('/') && !escapes.all(|rest| rest.starts_with(['0', '1'])) {
+            return Err(Fault::new("not a JSON pointer").help("`~` is written `~0`, and `/` within a name `~1`"));
+        }
+        Ok(text.into())
+    })
 }

@@ -24,6 +24,7 @@ pub(super) mod route;
 mod rule;
 pub(super) mod server;
 pub(super) mod session;
+mod session_foreign;
 pub(super) mod store;
 mod tls;
 pub(super) mod upstream;

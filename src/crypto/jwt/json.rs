@@ -7,16 +7,23 @@ use serde_json::{Map, Number, Value};
 
 /// The object that `text` is. Nesting is bounded by serde_json (128 levels), size by the caller.
 pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, NotAnObject> {
+    match value(text)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(NotAnObject("is JSON, but no object".to_owned())),
+    }
+}
+
+/// The value that `text` is, likewise.
+pub(crate) fn value(text: &[u8]) -> Result<Value, NotAnObject> {
     match serde_json::from_slice(text) {
-        Ok(Unambiguous(Value::Object(members))) => Ok(members),
-        Ok(_) => Err(NotAnObject("is JSON, but no object".to_owned())),
+        Ok(Unambiguous(value)) => Ok(value),
         // Not the error's own text: it may quote what came from outside.
         Err(e) if e.is_data() => Err(NotAnObject(format!("has a name that stands twice, at column {}", e.column()))),
         Err(e) => Err(NotAnObject(format!("is not JSON from column {}", e.column()))),
     }
 }
 
-/// Why a text is not such an object.
+/// Why a text is not such an object or value.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct NotAnObject(String);

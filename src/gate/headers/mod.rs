@@ -11,14 +11,15 @@ use http::{HeaderMap, HeaderName};
 
 use self::fold::Forbidden;
 pub(in crate::gate) use self::introduction::{Introducer, Introduction};
-use crate::model::settings::{IdentityField, Settings};
+use crate::model::settings::{IdentityField, SessionLayout, Settings};
 
 /// What no request takes past us, whatever its route: names that speak of identity or would change the request once it
 /// has been decided on, and our session cookie.
 #[derive(Debug)]
 pub(in crate::gate) struct Hygiene {
     forbidden: Forbidden,
-    session_cookie: Arc<str>,
+    /// `None` where the sessions are the application's: it needs its cookie, and sets it.
+    session_cookie: Option<Arc<str>>,
 }
 
 impl Hygiene {
@@ -27,18 +28,26 @@ impl Hygiene {
     pub(in crate::gate) fn new(settings: &Settings) -> Self {
         let own = settings.routes.iter().flat_map(|route| route.identity.headers.iter().map(|(name, _)| name));
         let forbidden = Forbidden::new(own.chain([&settings.assertion.header]));
-        Self { forbidden, session_cookie: settings.session.cookie.clone() }
+        let session_cookie = match settings.session.layout {
+            SessionLayout::Portcullis => Some(settings.session.cookie.clone()),
+            SessionLayout::Foreign(_) => None,
+        };
+        Self { forbidden, session_cookie }
     }
 
     /// Cleans a request's headers or trailers.
     pub(in crate::gate) fn clean(&self, headers: &mut HeaderMap) {
         self.forbidden.strip(headers);
-        cookie::remove(headers, &self.session_cookie);
+        if let Some(name) = &self.session_cookie {
+            cookie::remove(headers, name);
+        }
     }
 
     /// Cleans an answer: our session cookie is ours to set.
     pub(in crate::gate) fn clean_answer(&self, headers: &mut HeaderMap) {
-        cookie::remove_set(headers, &self.session_cookie);
+        if let Some(name) = &self.session_cookie {
+            cookie::remove_set(headers, name);
+        }
     }
 }
 

@@ -159,8 +159,8 @@ impl Drop for Flight {
 
 /// Whether asking again at once would tell the same.
 const fn is_unknown(reason: Reason) -> bool {
-    use Reason::{ApiKeyUnknown, PasswordWrong, SessionUnknown, TokenInactive};
-    matches!(reason, SessionUnknown | ApiKeyUnknown | TokenInactive | PasswordWrong)
+    use Reason::{ApiKeyUnknown, PasswordWrong, SessionUnknown, SessionUnreadable, TokenInactive};
+    matches!(reason, SessionUnknown | SessionUnreadable | ApiKeyUnknown | TokenInactive | PasswordWrong)
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ pub(super) fn identity(token: VerifiedToken) -> Result<Verified, Denial> {
 }
 
 /// The value at a JSON pointer (RFC 6901), or of a plain name.
-fn at<'a>(claims: &'a Map<String, Value>, pointer: &str) -> Option<&'a Value> {
+pub(super) fn at<'a>(claims: &'a Map<String, Value>, pointer: &str) -> Option<&'a Value> {
     let Some(path) = pointer.strip_prefix('/') else { return claims.get(pointer) };
     let first = path.split('/').next().unwrap_or_default();
     let value = claims.get(&first.replace("~1", "/").replace("~0", "~"))?;
@@ -68,7 +68,7 @@ fn at<'a>(claims: &'a Map<String, Value>, pointer: &str) -> Option<&'a Value> {
 }
 
 /// Sorted, without duplicates and empty ones; `None` where it is something else than a string or an array of strings.
-fn strings(value: Option<&Value>, split_at_spaces: bool) -> Option<Vec<Arc<str>>> {
+pub(super) fn strings(value: Option<&Value>, split_at_spaces: bool) -> Option<Vec<Arc<str>>> {
     let mut list: Vec<Arc<str>> = Vec::new();
     let mut add = |text: &str| {
         if split_at_spaces {

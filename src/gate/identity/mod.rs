@@ -5,6 +5,7 @@ mod cache;
 mod certificate;
 mod changes;
 mod flight;
+mod foreign;
 mod jwt;
 mod pattern;
 mod recheck;
@@ -21,13 +22,14 @@ pub use cache::Cache;
 use self::cache::{Entry, Key};
 use self::certificate::CertificateRules;
 use self::flight::verified_once;
+use self::foreign::Foreign;
 pub(in crate::gate) use self::recheck::ended;
 use self::recheck::{Objection, recheck};
 use super::Shared;
 use super::credential::Presented;
 use crate::crypto::digest::sha256_fields;
 use crate::model::denial::Reason;
-use crate::model::settings::Settings;
+use crate::model::settings::{SessionLayout, Settings};
 use crate::model::{Client, Denial, Timestamp, Verified};
 use crate::store::{Store, StoreError};
 
@@ -36,6 +38,8 @@ pub struct Identities {
     shared: Arc<Shared>,
     store: Store,
     certificates: CertificateRules,
+    /// Where sessions are the application's.
+    foreign: Option<Arc<Foreign>>,
     /// Part of every key, so that what other verifiers have found does not count here.
     verifiers: [u8; 8],
 }
@@ -44,7 +48,11 @@ impl Identities {
     /// With the verifiers that the settings name.
     pub fn new(settings: &Settings, shared: Arc<Shared>, store: Store) -> Self {
         let verifiers = shared.cache.verifiers().to_be_bytes();
-        Self { shared, store, certificates: CertificateRules::new(&settings.mtls), verifiers }
+        let foreign = match &settings.session.layout {
+            SessionLayout::Portcullis => None,
+            SessionLayout::Foreign(foreign) => Some(Arc::new(Foreign::new(foreign.clone()))),
+        };
+        Self { shared, store, certificates: CertificateRules::new(&settings.mtls), foreign, verifiers }
     }
 
     /// Verifies what was presented; cached or not, time, key, networks and certificate binding are checked each time.
@@ -107,6 +115,10 @@ impl Identities {
             }
             Presented::ApiKey(text) => {
                 verified_once(cache, key, now, || api_key::verify(self.store.clone(), text.to_owned(), now)).await
+            }
+            Presented::Session(cookie) if let Some(foreign) = &self.foreign => {
+                let verify = || Arc::clone(foreign).verify(self.store.clone(), cookie.to_owned(), now);
+                verified_once(cache, key, now, verify).await
             }
             Presented::Session(cookie) => {
                 verified_once(cache, key, now, || session::verify(self.store.clone(), cookie.to_owned(), now)).await

@@ -152,7 +152,7 @@ fn identities(shared: Arc<Shared>, store: Store) -> Identities {
         scopes: vec![],
     }];
     let verifiers = shared.cache.verifiers().to_be_bytes();
-    Identities { shared, store, certificates: CertificateRules::new(&rules), verifiers }
+    Identities { shared, store, certificates: CertificateRules::new(&rules), foreign: None, verifiers }
 }
 
 #[tokio::test]

@@ -177,6 +177,101 @@ pub struct SessionSettings {
     pub idle_timeout: Duration,
     /// And then in any case.
     pub absolute_timeout: Duration,
+    /// Whose sessions they are.
+    pub layout: SessionLayout,
+}
+
+/// `[session] layout`: who keeps the sessions, and how.
+#[derive(Debug, Clone)]
+pub enum SessionLayout {
+    /// Portcullis itself.
+    Portcullis,
+    /// The application behind. They are read and never written.
+    Foreign(ForeignSettings),
+}
+
+/// `[session.foreign]`: how the application keeps its sessions, and where in them to look.
+#[derive(Debug, Clone)]
+pub struct ForeignSettings {
+    /// How a session is found and read.
+    pub format: ForeignFormat,
+    /// What comes before the id in a key of Redis; never empty.
+    pub key_prefix: String,
+    /// The issuer of its principals.
+    pub issuer: Arc<str>,
+    /// Where the subject is: a JSON pointer or a plain name.
+    pub subject: Arc<str>,
+    /// Where the rest is.
+    pub claims: ClaimPointers,
+    /// Where it says when it began.
+    pub issued_at: Option<Arc<str>>,
+    /// Where it says when it ends, besides what the layout itself says.
+    pub expires: Option<Arc<str>>,
+}
+
+/// Who lays sessions out so.
+#[derive(Debug, Clone)]
+pub enum ForeignFormat {
+    /// `express-session` with `connect-redis`.
+    ConnectRedis {
+        /// What cookies may be signed with, newest first; never empty.
+        secrets: Vec<Secret<Vec<u8>>>,
+    },
+    /// Whoever writes JSON under the cookie's value.
+    Json {
+        /// What an id looks like.
+        id: SessionIdForm,
+    },
+    /// Spring Session with attributes in JSON.
+    Spring,
+    /// PHP with php-redis.
+    Php {
+        /// How PHP writes a session's variables.
+        handler: PhpHandler,
+    },
+}
+
+impl ForeignFormat {
+    /// As `layout` has it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ConnectRedis { .. } => "connect-redis",
+            Self::Json { .. } => "json",
+            Self::Spring => "spring",
+            Self::Php { .. } => "php",
+        }
+    }
+}
+
+/// What an id looks like. Whatever does not is never asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionIdForm {
+    /// Its characters.
+    pub alphabet: IdAlphabet,
+    /// Fewest of them.
+    pub min: usize,
+    /// Most of them.
+    pub max: usize,
+}
+
+/// The characters of an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdAlphabet {
+    /// Hexadecimal digits and `-`, as in UUIDs.
+    Hex,
+    /// ASCII letters and digits.
+    Alphanumeric,
+    /// ASCII letters, digits, `-` and `_`.
+    Base64url,
+}
+
+/// `session.serialize_handler` of PHP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PhpHandler {
+    /// `php`: names and values in turn.
+    Php,
+    /// `php_serialize`: one array.
+    PhpSerialize,
 }
 
 /// `[api_key]`

@@ -19,8 +19,9 @@ use std::time::Duration;
 pub use access::{LimitKey, LimitSettings, LimitStage, PermissionPattern, RoleTable, Rule, RuleEffect};
 pub use dpop::{DpopSettings, ReplayScope};
 pub use identity::{
-    Algorithm, ApiKeySettings, AssertionSettings, ClaimPointers, IssuerSettings, JwksSettings, KeySource, MtlsMatch,
-    MtlsRule, SessionSettings,
+    Algorithm, ApiKeySettings, AssertionSettings, ClaimPointers, ForeignFormat, ForeignSettings, IdAlphabet,
+    IssuerSettings, JwksSettings, KeySource, MtlsMatch, MtlsRule, PhpHandler, SessionIdForm, SessionLayout,
+    SessionSettings,
 };
 pub use listener::{Bind, CertificateFiles, ClientAuth, HttpLimits, ListenerSettings, Origin, TlsSettings};
 pub use route::{

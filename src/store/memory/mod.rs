@@ -3,6 +3,7 @@
 mod api_keys;
 mod expiries;
 mod file;
+mod foreign;
 mod generations;
 mod log;
 mod replays;
@@ -53,6 +54,7 @@ impl Memory {
             api_keys: Arc::new(shared.clone()),
             log: Arc::new(shared.clone()),
             replays: Arc::new(shared.clone()),
+            foreign: Arc::new(shared.clone()),
             backend: Arc::new(shared),
         }
     }

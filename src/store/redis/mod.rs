@@ -14,7 +14,8 @@
 //! | `pc:used:<hexadecimal digest>` | that something was used (a DPoP proof, say); expires when it may be forgotten |
 //! | `pc:log`, `pc:log:run` | the stream that announces them, kept for an hour, and its run |
 //!
-//! An ACL user needs `~pc:* +@read +@write +@scripting +@connection +info +time +wait`.
+//! An ACL user needs `~pc:* +@read +@write +@scripting +@connection +info +time +wait`; where an application's sessions are
+//! read, also `%R~sess:*` (their prefix).
 //!
 //! What changes with use stands beside the JSON, never in it: a script could not write the JSON back unharmed.
 
@@ -22,6 +23,7 @@ mod api_keys;
 mod dial;
 mod error;
 mod follow;
+mod foreign;
 mod generations;
 mod health;
 mod keys;
@@ -72,6 +74,7 @@ impl Redis {
             api_keys: Arc::clone(&self) as _,
             log: Arc::clone(&self) as _,
             replays: Arc::clone(&self) as _,
+            foreign: Arc::clone(&self) as _,
             backend: self,
         }
     }
