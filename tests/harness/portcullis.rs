@@ -11,7 +11,7 @@ use portcullis::crypto::{Signer, api_key, session_secret};
 use portcullis::model::identity::LOCAL_ISSUER;
 use portcullis::model::observer::Unobserved;
 use portcullis::model::settings::{StoreKind, StoreSettings};
-use portcullis::model::{ApiKeyRecord, Clock as _, Principal, SessionRecord, SystemClock, SystemEntropy, Timestamp};
+use portcullis::model::{ApiKeyRecord, Clock, Principal, SessionRecord, SystemClock, SystemEntropy, Timestamp};
 use portcullis::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -104,11 +104,16 @@ impl Setup {
 
     /// Starts with exactly this configuration.
     pub fn try_start(self, configuration: &str) -> Result<Portcullis, StartError> {
+        self.try_start_by(Arc::new(SystemClock), configuration)
+    }
+
+    /// The same by another clock.
+    pub fn try_start_by(self, clock: Arc<dyn Clock>, configuration: &str) -> Result<Portcullis, StartError> {
         // Two holders of one store file would not see each other's changes.
         drop(self.store);
         let loaded = portcullis::config::parse(configuration, "test.toml", self.folder.path(), &[])
             .unwrap_or_else(|problems| panic!("{}", rendered(&problems)));
-        let running = App::start(loaded.settings, Options::default())?;
+        let running = App::start(loaded.settings, Options { clock, ..Options::default() })?;
         assert!(block_on(running.ready()), "it starts to drain before it is ready");
         Ok(Portcullis { running, setup_folder: self.folder, signer: self.signer })
     }

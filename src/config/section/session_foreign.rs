@@ -1,5 +1,7 @@
 //! `[session.foreign]`: sessions that the application behind keeps.
 
+use std::sync::Arc;
+
 use super::issuer::{pointer, pointers};
 use crate::config::keys::{Given, Key, Shape};
 use crate::config::reader::Section;
@@ -111,7 +113,7 @@ pub(super) fn read(session: &Section<'_>) -> Option<SessionLayout> {
         let fault = Fault::new(format!("`{issuer}` is the issuer of Portcullis's own principals"));
         section.problem("issuer", fault.help("its subjects must not be taken for those of the application"));
     }
-    Some(SessionLayout::Foreign(ForeignSettings {
+    Some(SessionLayout::Foreign(Arc::new(ForeignSettings {
         format: format?,
         key_prefix: key_prefix?.to_owned(),
         issuer: issuer.into(),
@@ -119,7 +121,7 @@ pub(super) fn read(session: &Section<'_>) -> Option<SessionLayout> {
         claims: pointers(&section),
         issued_at: pointer(&section, "issued_at"),
         expires: pointer(&section, "expires"),
-    }))
+    })))
 }
 
 /// The application's sessions are in a Redis of one server.

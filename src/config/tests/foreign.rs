@@ -1,11 +1,13 @@
 //! `[session.foreign]`: sessions of the application.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::model::settings::{ForeignFormat, ForeignSettings, IdAlphabet, PhpHandler, SessionLayout};
 
 const REDIS: &str = "store.url = 'redis://redis.internal'\n";
 
-fn foreign(more: &str) -> (String, ForeignSettings) {
+fn foreign(more: &str) -> (String, Arc<ForeignSettings>) {
     let loaded = good(&format!("{REDIS}{more}"));
     match loaded.settings.session.layout {
         SessionLayout::Foreign(foreign) => (loaded.settings.session.cookie.to_string(), foreign),

@@ -9,20 +9,30 @@ use super::bearer::{self, Authorization};
 use super::{Accepts, Carrier, Found, Presented, websocket};
 use crate::gate::headers::cookie;
 use crate::model::denial::Reason;
-use crate::model::settings::Settings;
+use crate::model::settings::{ForeignFormat, SessionLayout, Settings};
 use crate::model::{Client, CredentialKind, Denial};
 
 /// Knows where credentials are carried.
 #[derive(Debug)]
 pub(in crate::gate) struct Reader {
     session_cookie: Arc<str>,
+    /// Whether PHP reads that cookie too, and by more names than we do.
+    is_php: bool,
     api_key_header: HeaderName,
 }
 
 impl Reader {
     /// As configured.
     pub(in crate::gate) fn new(settings: &Settings) -> Self {
-        Self { session_cookie: settings.session.cookie.clone(), api_key_header: settings.api_key.header.clone() }
+        let is_php = match &settings.session.layout {
+            SessionLayout::Foreign(foreign) => matches!(foreign.format, ForeignFormat::Php { .. }),
+            SessionLayout::Portcullis => false,
+        };
+        Self {
+            session_cookie: settings.session.cookie.clone(),
+            is_php,
+            api_key_header: settings.api_key.header.clone(),
+        }
     }
 
     /// The credential that counts: an explicit one before an ambient one, a session before a certificate. `None` only
@@ -99,6 +109,10 @@ impl Reader {
     }
 
     fn session<'a>(&self, headers: &'a HeaderMap) -> Result<Option<Found<'a>>, Denial> {
+        if self.is_php && cookie::has_php_alias(headers, &self.session_cookie) {
+            let detail = format!("PHP would read another cookie as {}", self.session_cookie);
+            return Err(Denial::because(Reason::TwoCredentials, detail));
+        }
         let mut values = cookie::values(headers, &self.session_cookie);
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {

@@ -3,6 +3,7 @@
 use bytes::{BufMut, BytesMut};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
+use percent_encoding::percent_decode;
 
 /// The values of every cookie of this name, in the order sent. HTTP/2 may send each cookie in a header of its own
 /// (RFC 9113, section 8.2.3), so all `Cookie` headers count as one list.
@@ -11,6 +12,27 @@ pub(in crate::gate) fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl It
     crumbs.filter_map(move |crumb| {
         let (found, value) = read(crumb);
         (found == name.as_bytes()).then_some(value)
+    })
+}
+
+/// Whether a cookie has this name to PHP and another one to everybody else: PHP decodes names, ends them at a NUL or an
+/// index, and has `_` for what its variables cannot have.
+pub(in crate::gate) fn has_php_alias(headers: &HeaderMap, name: &str) -> bool {
+    let crumbs = headers.get_all(COOKIE).iter().flat_map(|list| list.as_bytes().split(|b| *b == b';'));
+    let mut names = crumbs.map(|crumb| read(crumb).0).filter(|found| *found != name.as_bytes());
+    names.any(|found| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+        if found.iter().all(|b| plain(*b)) {
+            return false;
+        }
+        let spaced: Vec<u8> = found.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+        let decoded: Vec<u8> = percent_decode(&spaced).collect();
+        let text = decoded.split(|b| *b == 0).next().unwrap_or_default().trim_ascii_start();
+        let is_name = |text: &[u8]| {
+            let as_variable = text.iter().map(|b| if matches!(b, b' ' | b'.' | b'[') { b'_' } else { *b });
+            as_variable.eq(name.bytes())
+        };
+        is_name(text) || is_name(text.split(|b| *b == b'[').next().unwrap_or_default())
     })
 }
 
@@ -112,6 +134,25 @@ mod tests {
         let headers = map(&["a=1; __Host-session=one", "__Host-session=two", "b=2"]);
         let found: Vec<&[u8]> = values(&headers, NAME).collect();
         assert_eq!(found, [b"one", b"two"]);
+    }
+
+    #[test]
+    fn f41_names_that_php_takes_for_the_cookie_are_found() {
+        for (sent, is_alias) in [
+            ("my_sess=1; a=b", false),
+            ("a=my_sess; my_sess2=1; xmy_sess=1; MY_SESS=1; my-sess=1; %20=1; =; ;", false),
+            ("a=1;  %6dy_sess=1", true),
+            ("my.sess=1", true),
+            ("my%20sess", true),
+            ("my+sess=1", true),
+            ("+my_sess=1", true),
+            ("my_sess[a]=1", true),
+            ("my_sess%5B=1", true),
+            ("my[sess=1", true),
+            ("my_sess%00x=1", true),
+        ] {
+            assert_eq!(has_php_alias(&map(&[sent]), "my_sess"), is_alias, "{sent}");
+        }
     }
 
     #[test]

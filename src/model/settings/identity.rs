@@ -187,7 +187,7 @@ pub enum SessionLayout {
     /// Portcullis itself.
     Portcullis,
     /// The application behind. They are read and never written.
-    Foreign(ForeignSettings),
+    Foreign(Arc<ForeignSettings>),
 }
 
 /// `[session.foreign]`: how the application keeps its sessions, and where in them to look.

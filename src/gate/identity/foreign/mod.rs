@@ -31,7 +31,7 @@ const MOST_BYTES: usize = 64 * 1024;
 const MOST_DEPTH: usize = 32;
 
 /// Knows the application's layout.
-pub(super) struct Foreign(ForeignSettings);
+pub(super) struct Foreign(Arc<ForeignSettings>);
 
 /// What an application's record says, whatever its layout.
 #[derive(Debug, Default, PartialEq)]
@@ -55,7 +55,7 @@ impl Unreadable {
 }
 
 impl Foreign {
-    pub(super) const fn new(settings: ForeignSettings) -> Self {
+    pub(super) const fn new(settings: Arc<ForeignSettings>) -> Self {
         Self(settings)
     }
 
@@ -129,7 +129,7 @@ impl Foreign {
         }
     }
 
-    const fn layout(&self) -> &'static str {
+    fn layout(&self) -> &'static str {
         self.0.format.name()
     }
 }
