@@ -1,20 +1,19 @@
-//! Operations over HTTP: `/v1/status`, `/v1/keys`, `/v1/sessions`.
+//! Operations over HTTP: `/v1/status`, `/v1/keys`, `/v1/sessions`, `/v1/revocations`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body::Body;
 
 use super::guard::Guard;
-use super::operations::{OperationError, Operations};
+use super::operations::{OperationError, Operations, listed};
 use super::readiness::{Phase, Readiness};
 use super::request;
 use super::serve::{Answer, json, problem};
-use super::views::Status;
+use super::views::{Revocations, Status};
 use crate::gate::Shared;
-use crate::model::{LogEntry, Revocation, Timestamp};
+use crate::model::{Revocation, Timestamp};
 
 /// What answers operators.
 pub struct Api {
@@ -57,13 +56,7 @@ impl Api {
                 Err((status, why)) => problem(status, &why),
             },
             (&Method::GET, "keys", Some(id)) => answered(StatusCode::OK, operations.show_key(id).await),
-            (&Method::DELETE, "keys", Some(id)) => {
-                let outcome = operations.revoke_key(id).await;
-                if outcome.is_ok() {
-                    self.revoked(Revocation::ApiKey { id: id.into() });
-                }
-                answered(StatusCode::OK, outcome)
-            }
+            (&Method::DELETE, "keys", Some(id)) => answered(StatusCode::OK, operations.revoke_key(id).await),
 
             (&Method::GET, "sessions", None) => match request::principal(head.uri.query()) {
                 Ok(of) => answered(StatusCode::OK, operations.list_sessions(of.as_ref()).await),
@@ -73,25 +66,30 @@ impl Api {
                 Ok(new) => answered(StatusCode::CREATED, operations.create_session(new).await),
                 Err((status, why)) => problem(status, &why),
             },
-            (&Method::DELETE, "sessions", Some(id)) => {
-                let outcome = operations.revoke_session(id).await;
-                if outcome.is_ok() {
-                    self.revoked(Revocation::Session { id: id.into() });
-                }
-                answered(StatusCode::OK, outcome)
-            }
+            (&Method::DELETE, "sessions", Some(id)) => answered(StatusCode::OK, operations.revoke_session(id).await),
 
-            (_, "status", None) | (_, "keys" | "sessions", _) => {
+            (&Method::GET, "revocations", None) => match request::kind_and_limit(head.uri.query()) {
+                Ok((kind, limit)) => answered(StatusCode::OK, self.list_revocations(kind, limit).await),
+                Err(why) => refused(&why),
+            },
+            (&Method::POST, "revocations", None) => match request::json(&head.headers, body).await {
+                Ok(what) => answered(StatusCode::OK, operations.revoke(what).await),
+                Err((status, why)) => problem(status, &why),
+            },
+
+            (_, "status" | "revocations", None) | (_, "keys" | "sessions", _) => {
                 problem(StatusCode::METHOD_NOT_ALLOWED, "this cannot be done here")
             }
-            _ => problem(StatusCode::NOT_FOUND, "there are /v1/status, /v1/keys and /v1/sessions"),
+            _ => problem(StatusCode::NOT_FOUND, "there are /v1/status, /v1/keys, /v1/sessions and /v1/revocations"),
         }
     }
 
-    /// In force here before the answer is sent, without waiting for the log to be read back; it brings the entry itself.
-    fn revoked(&self, what: Revocation) {
-        let until = self.shared.clock.now().after(UNTIL_THE_LOG_IS_READ);
-        self.shared.revocations.add(&[LogEntry { what, until }]);
+    /// Of the live set, which can be large: on a thread of its own, so that the log is followed meanwhile.
+    async fn list_revocations(&self, kind: Option<String>, limit: usize) -> Result<Revocations, OperationError> {
+        let (shared, now) = (Arc::clone(&self.shared), self.shared.clock.now());
+        let list = move || listed(|add| shared.revocations.for_each(add), kind.as_deref(), limit, now);
+        let listed = tokio::task::spawn_blocking(list).await;
+        listed.unwrap_or_else(|_| Err(OperationError::Invalid("the list was cut short".to_owned())))
     }
 
     fn status(&self) -> Status {
@@ -109,13 +107,15 @@ impl Api {
             uptime_seconds: now.since(self.started_at).as_secs(),
             revocation_staleness_ms: staleness.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             revocations: self.shared.revocations.len(),
+            revocations_by_kind: Revocation::KINDS
+                .iter()
+                .zip(self.shared.revocations.counts())
+                .map(|(kind, count)| ((*kind).to_owned(), count))
+                .collect(),
             cached_credentials: self.shared.cache.len(),
         }
     }
 }
-
-/// Far beyond the time for which what the store once said of a credential is believed.
-const UNTIL_THE_LOG_IS_READ: Duration = Duration::from_secs(60 * 60);
 
 fn answered<T: serde::Serialize>(status: StatusCode, outcome: Result<T, OperationError>) -> Answer {
     match outcome {
@@ -128,7 +128,9 @@ fn refused(why: &OperationError) -> Answer {
     let status = match why {
         OperationError::Invalid(_) => StatusCode::BAD_REQUEST,
         OperationError::NotFound { .. } => StatusCode::NOT_FOUND,
-        OperationError::Store(_) | OperationError::Revoke(_) => StatusCode::SERVICE_UNAVAILABLE,
+        OperationError::Store(_) | OperationError::Revoke(_) | OperationError::Unfinished { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
     };
     problem(status, &why.to_string())
 }

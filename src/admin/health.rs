@@ -43,7 +43,7 @@ impl Health {
         let shared = &self.shared;
         // Asked now: a follower that hangs reports nothing, and that is when the age counts.
         if let Some(staleness) = shared.revocations.staleness(shared.clock.now()) {
-            shared.metrics.revocation(staleness, shared.revocations.len());
+            shared.metrics.revocation(staleness, shared.revocations.counts());
         }
         let mut answer = Response::new(shared.metrics.render().into());
         let kind = http::HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

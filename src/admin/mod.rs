@@ -3,6 +3,7 @@
 pub mod api;
 pub mod guard;
 pub mod health;
+mod in_force;
 pub mod operations;
 pub mod readiness;
 mod request;
@@ -13,6 +14,7 @@ pub mod views;
 pub use api::Api;
 pub use guard::Guard;
 pub use health::Health;
-pub use operations::{NewKey, NewSession, OperationError, Operations};
+pub use in_force::in_force;
+pub use operations::{Grants, NewKey, NewSession, OperationError, Operations, Revoke};
 pub use readiness::{Phase, Readiness};
 pub use socket::AdminSocket;

@@ -8,7 +8,7 @@ use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 
-use super::operations::{self, OperationError};
+use super::operations::{self, DEFAULT_LIMIT, OperationError};
 use crate::model::Principal;
 
 /// Longest body.
@@ -39,22 +39,32 @@ where
 
 /// The principal that a query names with `subject` and, if it is not a local one, `issuer`.
 pub(super) fn principal(query: Option<&str>) -> Result<Option<Principal>, OperationError> {
-    let (mut issuer, mut subject) = (None, None);
+    match parameters(query, ["issuer", "subject"])? {
+        [issuer, Some(subject)] => operations::principal(issuer.as_deref(), &subject).map(Some),
+        [Some(_), None] => Err(OperationError::Invalid("`issuer` needs `subject`".to_owned())),
+        [None, None] => Ok(None),
+    }
+}
+
+/// Which revocations a query names with `kind`, and how many of them it wants with `limit`.
+pub(super) fn kind_and_limit(query: Option<&str>) -> Result<(Option<String>, usize), OperationError> {
+    let [kind, limit] = parameters(query, ["kind", "limit"])?;
+    let limit = limit.map_or(Ok(DEFAULT_LIMIT), |limit| limit.parse());
+    let limit = limit.map_err(|_| OperationError::Invalid("`limit` must be a whole number".to_owned()))?;
+    Ok((kind, limit))
+}
+
+/// The values of these parameters, each at most once; there may be no others.
+fn parameters<const N: usize>(query: Option<&str>, names: [&str; N]) -> Result<[Option<String>; N], OperationError> {
+    let mut values = [const { None }; N];
     for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        let place = match &*name {
-            "issuer" => &mut issuer,
-            "subject" => &mut subject,
-            other => return Err(OperationError::Invalid(format!("unknown parameter `{other}`"))),
-        };
-        if place.replace(value).is_some() {
+        let place = names.iter().position(|known| *known == name).and_then(|at| values.get_mut(at));
+        let place = place.ok_or_else(|| OperationError::Invalid(format!("unknown parameter `{name}`")))?;
+        if place.replace(value.into_owned()).is_some() {
             return Err(OperationError::Invalid(format!("the parameter `{name}` stands twice")));
         }
     }
-    match (issuer, subject) {
-        (issuer, Some(subject)) => operations::principal(issuer.as_deref(), &subject).map(Some),
-        (Some(_), None) => Err(OperationError::Invalid("`issuer` needs `subject`".to_owned())),
-        (None, None) => Ok(None),
-    }
+    Ok(values)
 }
 
 #[cfg(test)]
@@ -72,7 +82,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_json_that_is_fully_understood_is_taken() {
-        assert_eq!(read("application/json; charset=utf-8", r#"{"subject":"ci"}"#).await.unwrap().subject, "ci");
+        assert_eq!(read("application/json; charset=utf-8", r#"{"subject":"ci"}"#).await.unwrap().grants.subject, "ci");
         for (kind, body, status) in [
             ("text/plain", r#"{"subject":"ci"}"#, 415),
             ("application/json", r#"{"subject":"ci","role":["admin"]}"#, 400),
@@ -95,6 +105,14 @@ mod tests {
         assert_eq!(principal(None).unwrap(), None);
         for bad in ["issuer=x", "subject=", "subject=a&subject=b", "user=a"] {
             assert!(principal(Some(bad)).is_err(), "{bad}");
+        }
+    }
+    #[test]
+    fn a_query_names_a_kind_and_a_limit() {
+        assert_eq!(kind_and_limit(Some("limit=5&kind=token")).unwrap(), (Some("token".to_owned()), 5));
+        assert_eq!(kind_and_limit(None).unwrap(), (None, DEFAULT_LIMIT));
+        for bad in ["limit=-1", "limit=", "limit=1&limit=2", "kinds=token"] {
+            assert!(kind_and_limit(Some(bad)).is_err(), "{bad}");
         }
     }
 }

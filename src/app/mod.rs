@@ -21,7 +21,7 @@ pub use running::{Drained, Running};
 
 use self::sockets::Sockets;
 use self::workers::{WorkerParts, Workers};
-use crate::admin::{Api, Operations, Readiness};
+use crate::admin::{Api, Operations, Readiness, in_force};
 use crate::crypto::{Issuers, KeyError, Signer};
 use crate::edge::{Drain, ListenError};
 use crate::gate::identity::Cache;
@@ -85,7 +85,7 @@ impl App {
         let drain = Drain::new();
         let stop = CancellationToken::new();
         let api = Api {
-            operations: Operations::new(&settings, store.handle(), clock.clone(), entropy),
+            operations: Operations::new(&settings, in_force(store.handle(), shared.clone()), clock.clone(), entropy),
             readiness: readiness.clone(),
             shared: shared.clone(),
             started_at: clock.now(),

@@ -7,8 +7,9 @@ use super::admin_client::AdminClient;
 use super::failure::Failure;
 use super::locate::ConfigArgs;
 use super::values;
-use crate::admin::views::{CreatedKey, CreatedSession, KeyView, SessionView};
-use crate::admin::{NewKey, NewSession, OperationError, Operations};
+use crate::admin::operations::public_id;
+use crate::admin::views::{CreatedKey, CreatedSession, KeyView, Revocations, Revoked, SessionView};
+use crate::admin::{NewKey, NewSession, OperationError, Operations, Revoke};
 use crate::model::observer::Unobserved;
 use crate::model::settings::StoreKind;
 use crate::model::{Principal, SystemClock, SystemEntropy};
@@ -77,7 +78,7 @@ impl Backend {
 
     /// One API key.
     pub(super) async fn show_key(&self, id: &str) -> Result<KeyView, Failure> {
-        let id = public(id)?;
+        let id = public_id(id)?;
         match self {
             Self::Store(operations) => Ok(operations.show_key(id).await?),
             Self::Instance(admin) => admin.get(&format!("/v1/keys/{id}")).await,
@@ -86,7 +87,7 @@ impl Backend {
 
     /// Revokes an API key everywhere.
     pub(super) async fn revoke_key(&self, id: &str) -> Result<KeyView, Failure> {
-        let id = public(id)?;
+        let id = public_id(id)?;
         match self {
             Self::Store(operations) => Ok(operations.revoke_key(id).await?),
             Self::Instance(admin) => admin.delete(&format!("/v1/keys/{id}")).await,
@@ -109,9 +110,30 @@ impl Backend {
         }
     }
 
+    /// Revokes anything everywhere.
+    pub(super) async fn revoke(&self, what: Revoke) -> Result<Revoked, Failure> {
+        match self {
+            Self::Store(operations) => Ok(operations.revoke(what).await?),
+            Self::Instance(admin) => admin.post("/v1/revocations", &what).await,
+        }
+    }
+
+    /// What is revoked now.
+    pub(super) async fn list_revocations(&self, kind: Option<&str>, limit: usize) -> Result<Revocations, Failure> {
+        match self {
+            Self::Store(operations) => Ok(operations.list_revocations(kind, limit).await?),
+            Self::Instance(admin) => {
+                let mut query = url::form_urlencoded::Serializer::new(String::new());
+                query.append_pair("limit", &limit.to_string());
+                kind.map(|kind| query.append_pair("kind", kind));
+                admin.get(&format!("/v1/revocations?{}", query.finish())).await
+            }
+        }
+    }
+
     /// Ends a session everywhere.
     pub(super) async fn revoke_session(&self, id: &str) -> Result<SessionView, Failure> {
-        let id = public(id)?;
+        let id = public_id(id)?;
         match self {
             Self::Store(operations) => Ok(operations.revoke_session(id).await?),
             Self::Instance(admin) => admin.delete(&format!("/v1/sessions/{id}")).await,
@@ -134,19 +156,4 @@ fn query(of: Option<&Principal>) -> String {
         query.append_pair("issuer", &principal.issuer).append_pair("subject", &principal.subject);
         query.finish()
     })
-}
-
-/// Longest public id.
-const LONGEST_ID: usize = 22;
-
-/// A public id, which can also be a segment of a path. What is longer is the secret itself, given by mistake: it must not
-/// be looked for, or repeated by whoever does not find it.
-fn public(id: &str) -> Result<&str, Failure> {
-    if (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        Ok(id)
-    } else {
-        Err(Failure::usage(format!(
-            "an id consists of at most {LONGEST_ID} letters and digits; `list` shows ids (not the secret text)"
-        )))
-    }
 }

@@ -5,11 +5,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::backend::BackendArgs;
-use super::credentials::{Grants, Owner, each, joined, owner, some};
+use super::credentials::{Created, Grants, Kind, List, Revoke, joined, owner, some};
 use super::failure::Failure;
 use super::{output, values};
 use crate::admin::NewKey;
-use crate::admin::views::{CreatedKey, KeyView};
 
 /// What to do with API keys.
 #[derive(Debug, clap::Subcommand)]
@@ -38,20 +37,8 @@ pub(super) struct Create {
     /// When it ends, such as 90d; default: when it is revoked
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     expires_in: Option<Duration>,
-    /// Print the key's text alone
-    #[arg(long, conflicts_with = "json")]
-    secret_only: bool,
     #[command(flatten)]
-    backend: BackendArgs,
-}
-
-/// Which keys.
-#[derive(Debug, clap::Args)]
-pub(super) struct List {
-    #[command(flatten)]
-    owner: Owner,
-    #[command(flatten)]
-    backend: BackendArgs,
+    created: Created,
 }
 
 /// Which key.
@@ -63,79 +50,42 @@ pub(super) struct Show {
     backend: BackendArgs,
 }
 
-/// Which keys.
-#[derive(Debug, clap::Args)]
-pub(super) struct Revoke {
-    /// Their public ids
-    #[arg(required = true)]
-    ids: Vec<String>,
-    #[command(flatten)]
-    backend: BackendArgs,
-}
-
 pub(super) fn run(verb: Verb) -> Result<(), Failure> {
     super::block_on(async {
         match verb {
             Verb::Create(args) => create(args).await,
             Verb::List(args) => list(args).await,
             Verb::Show(args) => show(args).await,
-            Verb::Revoke(args) => {
-                let backend = args.backend.open()?;
-                each(&args.ids, args.backend.json, |id| backend.revoke_key(id)).await
-            }
+            Verb::Revoke(args) => args.run(Kind::Key).await,
         }
     })
 }
 
 async fn create(args: Create) -> Result<(), Failure> {
-    let Create { grants, label, networks, expires_in, secret_only, backend } = args;
-    let new = NewKey {
-        subject: grants.subject,
-        issuer: grants.issuer,
-        label,
-        roles: grants.roles,
-        scopes: grants.scopes,
-        groups: grants.groups,
-        tenant: grants.tenant,
-        networks,
-        expires_in_seconds: expires_in.map(|time| time.as_secs()),
-    };
-    let created = backend.open()?.create_key(new).await?;
-    let CreatedKey { key, record } = &created;
-    if secret_only {
-        output::line(key.expose());
-    } else if backend.json {
-        output::json(&created);
-    } else {
-        output::line(key.expose());
-        output::complain(&format!("id {}; this is the only time that the key is shown", record.id));
-    }
+    let Create { grants, label, networks, expires_in, created } = args;
+    let expires_in_seconds = expires_in.map(|time| time.as_secs());
+    let new = NewKey { grants: grants.into(), label, networks, expires_in_seconds };
+    let made = created.backend.open()?.create_key(new).await?;
+    created.show(&made, "key", &made.key, &made.record.id);
     Ok(())
 }
 
 async fn list(args: List) -> Result<(), Failure> {
-    let keys = args.backend.open()?.list_keys(args.owner.principal()?.as_ref()).await?;
-    if args.backend.json {
-        output::json(&keys);
-    } else if args.owner.ids_only {
-        keys.iter().for_each(|key| output::line(&key.id));
-    } else {
-        let row = |key: &KeyView| {
-            vec![
-                key.id.to_string(),
-                key.state.name().to_owned(),
-                owner(&key.issuer, &key.subject),
-                joined(&key.roles),
-                joined(&key.scopes),
-                key.created_at.clone(),
-                key.expires_at.clone().unwrap_or_else(|| "-".to_owned()),
-                key.used_at.clone().unwrap_or_else(|| "-".to_owned()),
-                key.label.as_deref().unwrap_or_default().to_owned(),
-            ]
-        };
-        let header = ["ID", "STATE", "SUBJECT", "ROLES", "SCOPES", "CREATED", "EXPIRES", "USED", "LABEL"];
-        output::table(&header, &keys.iter().map(row).collect::<Vec<_>>());
-    }
+    let keys = args.backend.open()?.list_keys(args.principal()?.as_ref()).await?;
+    let header = ["ID", "STATE", "SUBJECT", "ROLES", "SCOPES", "CREATED", "EXPIRES", "USED", "LABEL"];
+    args.show(&keys, &header, |key| {
+        vec![
+            key.id.to_string(),
+            key.state.name().to_owned(),
+            owner(&key.issuer, &key.subject),
+            joined(&key.roles),
+            joined(&key.scopes),
+            key.created_at.clone(),
+            key.expires_at.clone().unwrap_or_else(|| "-".to_owned()),
+            key.used_at.clone().unwrap_or_else(|| "-".to_owned()),
+            key.label.as_deref().unwrap_or_default().to_owned(),
+        ]
+    });
     Ok(())
 }
 

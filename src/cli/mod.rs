@@ -15,6 +15,8 @@ mod init;
 mod keys;
 mod locate;
 mod output;
+mod revocations;
+mod revoke;
 mod run;
 mod schema;
 mod sessions;
@@ -65,6 +67,12 @@ enum Verb {
     /// Make, show and revoke sessions.
     #[command(subcommand)]
     Sessions(sessions::Verb),
+    /// Revoke anything: it is refused everywhere at once.
+    #[command(subcommand)]
+    Revoke(revoke::Verb),
+    /// Show what is revoked.
+    #[command(subcommand)]
+    Revocations(revocations::Verb),
     /// Make tokens with a development key; take tokens apart.
     #[command(subcommand)]
     Tokens(tokens::Verb),
@@ -85,6 +93,8 @@ impl Verb {
             Self::Health(args) => health::run(&args),
             Self::Keys(verb) => keys::run(verb),
             Self::Sessions(verb) => sessions::run(verb),
+            Self::Revoke(verb) => revoke::run(verb),
+            Self::Revocations(verb) => revocations::run(verb),
             Self::Tokens(verb) => tokens::run(verb),
             Self::Init(args) => init::run(&args),
             Self::Schema => schema::run(),

@@ -3,6 +3,7 @@
 pub mod api_key;
 mod base62;
 pub mod base64url;
+pub mod certificate;
 mod crc32;
 pub mod dev_certs;
 pub mod digest;

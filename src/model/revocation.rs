@@ -58,6 +58,26 @@ pub enum Revocation {
     },
 }
 
+impl Revocation {
+    /// The names of the kinds that revoke something, in the order in which they are counted.
+    pub const KINDS: [&str; 7] =
+        ["token", "principal_before", "session", "sessions", "family", "api_key", "certificate"];
+
+    /// The name of its kind, as JSON has it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Token { .. } => "token",
+            Self::PrincipalBefore { .. } => "principal_before",
+            Self::Session { .. } => "session",
+            Self::Sessions { .. } => "sessions",
+            Self::Family { .. } => "family",
+            Self::ApiKey { .. } => "api_key",
+            Self::Certificate { .. } => "certificate",
+            Self::Changed { .. } => "changed",
+        }
+    }
+}
+
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEntry {

@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 
 use super::histogram::Histogram;
 use crate::model::denial::Reason;
-use crate::model::{CredentialKind, Observer, Timestamp};
+use crate::model::{CredentialKind, Observer, Revocation, Timestamp};
 
 /// All metrics of the process. Handles are resolved once; counting takes no lock, and workers count apart from each
 /// other so that no cache line travels between cores.
@@ -64,11 +64,14 @@ impl Metrics {
         self.counts.shard().connections.fetch_add(change, Ordering::Relaxed);
     }
 
-    /// The revocation log was read: how old what we know is, and how many entries live.
-    pub fn revocation(&self, staleness: Duration, entries: usize) {
+    /// The revocation log was read: how old what we know is, and how many entries of each of
+    /// [`Revocation::KINDS`] live.
+    pub fn revocation(&self, staleness: Duration, entries: [usize; KINDS]) {
         let millis = u64::try_from(staleness.as_millis()).unwrap_or(u64::MAX);
         self.counts.staleness_millis.store(millis, Ordering::Relaxed);
-        self.counts.revocations.store(entries as u64, Ordering::Relaxed);
+        for (count, entries) in self.counts.revocations.iter().zip(entries) {
+            count.store(entries as u64, Ordering::Relaxed);
+        }
     }
 
     /// Whether new requests are welcome: the answer of `/readyz`.
@@ -138,9 +141,12 @@ pub(super) struct Counts {
     pub(super) issuers: Vec<IssuerCounts>,
     /// [`NEVER`] before the first reading.
     pub(super) staleness_millis: AtomicU64,
-    pub(super) revocations: AtomicU64,
+    pub(super) revocations: [AtomicU64; KINDS],
     pub(super) ready: AtomicU64,
 }
+
+/// How many kinds of revocation there are.
+const KINDS: usize = Revocation::KINDS.len();
 
 /// Staleness before the revocation log was read for the first time.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -236,7 +242,7 @@ impl Counts {
                 .map(|name| IssuerCounts { name: Arc::clone(name), ..IssuerCounts::default() })
                 .collect(),
             staleness_millis: AtomicU64::new(NEVER),
-            revocations: AtomicU64::new(0),
+            revocations: Default::default(),
             ready: AtomicU64::new(0),
         }
     }
@@ -311,7 +317,7 @@ mod tests {
         metrics.connection(1);
         metrics.connection(-1);
         metrics.connection_refused("handshake_timeout");
-        metrics.revocation(Duration::from_millis(1500), 7);
+        metrics.revocation(Duration::from_millis(1500), [7, 0, 1, 0, 0, 0, 2]);
         metrics.store_call("find_session", Duration::from_micros(60), false);
         metrics.jwks_refresh("main", true);
         metrics.jwks_demand("main");
@@ -332,7 +338,9 @@ mod tests {
             ("portcullis_connections", "1"),
             ("portcullis_connections_refused_total{reason=\"handshake_timeout\"}", "1"),
             ("portcullis_revocation_staleness_seconds", "1.5"),
-            ("portcullis_revocations", "7"),
+            ("portcullis_revocations{kind=\"token\"}", "7"),
+            ("portcullis_revocations{kind=\"session\"}", "1"),
+            ("portcullis_revocations{kind=\"certificate\"}", "2"),
             ("portcullis_store_calls_total{operation=\"find_session\",ok=\"false\"}", "1"),
             ("portcullis_store_call_duration_seconds_count{operation=\"find_session\"}", "1"),
             ("portcullis_jwks_refreshes_total{issuer=\"main\",ok=\"true\"}", "1"),

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::histogram::Snapshot;
 use super::metrics::{CLASSES, CREDENTIALS, Counts, NEVER, Named, Shard, StoreCalls, credential_index};
+use crate::model::Revocation;
 use crate::model::denial::Reason;
 
 impl Collector for Counts {
@@ -85,8 +86,11 @@ impl Counts {
         };
         let help = "How old what is known of the revocation log is; infinite before it was first read";
         gauge(to, "portcullis_revocation_staleness_seconds", help, staleness)?;
-        let revocations = self.revocations.load(Ordering::Relaxed);
-        gauge(to, "portcullis_revocations", "Live entries of the revocation log", revocations)?;
+        let (name, help) = ("portcullis_revocations", "Live entries of the revocation log, by kind");
+        let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (kind, count) in Revocation::KINDS.iter().zip(&self.revocations) {
+            ConstGauge::new(count.load(Ordering::Relaxed)).encode(family.encode_family(&[("kind", *kind)])?)?;
+        }
         gauge(to, "portcullis_ready", "Whether new requests are welcome", self.ready.load(Ordering::Relaxed))?;
 
         let mut info = to.encode_descriptor("portcullis_build", "Which build this is", None, MetricType::Info)?;

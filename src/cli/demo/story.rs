@@ -9,7 +9,7 @@ use serde_json::Map;
 
 use super::setup::{AUDIENCE, ISSUER, Setup};
 use crate::admin::views::CreatedKey;
-use crate::admin::{NewKey, NewSession};
+use crate::admin::{Grants, NewKey, NewSession};
 use crate::app::Options;
 use crate::cli::admin_client::AdminClient;
 use crate::cli::backend::Backend;
@@ -49,8 +49,7 @@ impl Story {
         let revoked = instance.create_key(new_key("mallory", "revoked already")).await?;
         instance.revoke_key(&revoked.record.id).await?;
         let session = NewSession {
-            subject: "carol".to_owned(),
-            roles: vec!["viewer".to_owned()],
+            grants: viewer("carol"),
             email: Some("carol@example.com".to_owned()),
             ..NewSession::default()
         };
@@ -124,12 +123,11 @@ impl Story {
 }
 
 fn new_key(subject: &str, label: &str) -> NewKey {
-    NewKey {
-        subject: subject.to_owned(),
-        label: Some(label.to_owned()),
-        roles: vec!["viewer".to_owned()],
-        ..NewKey::default()
-    }
+    NewKey { grants: viewer(subject), label: Some(label.to_owned()), ..NewKey::default() }
+}
+
+fn viewer(subject: &str) -> Grants {
+    Grants { subject: subject.to_owned(), roles: vec!["viewer".to_owned()], ..Grants::default() }
 }
 
 /// As one word of a POSIX shell (2.2.2, Single-Quotes).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::VerifiedToken;
+use super::{Named, VerifiedToken};
 use crate::crypto::base64url;
 use crate::crypto::digest::{hex, sha256};
 use crate::crypto::shown::{Shown, ShownList, kind};
@@ -41,11 +41,7 @@ pub(crate) fn check(
             return Err(Denial::because(Reason::TokenClaim, detail));
         }
     }
-    let id = match claims.contains_key("jti") {
-        true => required(&claims, "jti")?.into(),
-        // Over the signing input, not the token: a signature can be written in more than one way.
-        false => format!("sha256:{}", hex(&sha256(signing_input.as_bytes()))).into(),
-    };
+    let id = id(&claims, signing_input)?;
     let bound_certificate = claims.get("cnf").map(bound_certificate).transpose()?;
     Ok(VerifiedToken {
         issuer: Arc::clone(issuer),
@@ -59,6 +55,21 @@ pub(crate) fn check(
         key_thumbprint: thumbprint,
         claims,
     })
+}
+
+/// What names a token among those of its issuer: `jti`, or a digest that stands for it.
+fn id(claims: &Map<String, Value>, signing_input: &str) -> Result<Arc<str>, Denial> {
+    Ok(match claims.contains_key("jti") {
+        true => required(claims, "jti")?.into(),
+        // Over the signing input, not the token: a signature can be written in more than one way.
+        false => format!("sha256:{}", hex(&sha256(signing_input.as_bytes()))).into(),
+    })
+}
+
+/// By what a token is revoked, whoever made it.
+pub(crate) fn name(claims: &Map<String, Value>, signing_input: &str) -> Result<Named, Denial> {
+    let expires_at = date(claims, "exp")?.ok_or_else(|| wrong("exp", None, "a number"))?;
+    Ok(Named { issuer: issuer(claims)?.into(), id: id(claims, signing_input)?, expires_at })
 }
 
 type Times = (Timestamp, Option<Timestamp>, Option<Timestamp>);

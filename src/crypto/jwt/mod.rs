@@ -11,8 +11,25 @@ use serde_json::{Map, Value};
 
 pub use compact::{Unverified, inspect};
 
-use crate::model::Timestamp;
 use crate::model::settings::IssuerSettings;
+use crate::model::{Denial, Timestamp};
+
+/// By what a token is revoked: what it says of itself, and **nothing of it is proved**.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// `iss`.
+    pub issuer: Arc<str>,
+    /// As [`VerifiedToken::id`].
+    pub id: Arc<str>,
+    /// `exp`.
+    pub expires_at: Timestamp,
+}
+
+/// By what this token is revoked, whether anybody would accept it or not.
+pub fn name(token: &str) -> Result<Named, Denial> {
+    let compact = compact::Compact::parse(token)?;
+    claims::name(&compact.claims, compact.signing_input)
+}
 
 /// A token whose signature and claims have been checked against its issuer's settings.
 #[derive(Debug, Clone)]

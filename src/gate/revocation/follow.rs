@@ -183,7 +183,7 @@ impl Follower<'_> {
 
     fn report(&self) {
         if let Some(staleness) = self.revocations.staleness(self.clock.now()) {
-            self.metrics.revocation(staleness, self.revocations.len());
+            self.metrics.revocation(staleness, self.revocations.counts());
         }
     }
 }

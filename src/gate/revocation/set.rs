@@ -105,6 +105,16 @@ impl RevocationSet {
         self.entries.len()
     }
 
+    /// How many entries of each of [`Revocation::KINDS`] live.
+    pub fn counts(&self) -> [usize; Revocation::KINDS.len()] {
+        self.entries.counts()
+    }
+
+    /// Hands over every entry, in no order. Takes long where there are many.
+    pub fn for_each(&self, to: &mut dyn FnMut(&LogEntry)) {
+        self.entries.for_each(to);
+    }
+
     /// Whether nothing is revoked.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

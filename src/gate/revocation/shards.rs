@@ -43,6 +43,18 @@ impl Shards {
         self.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
+    /// How many of each kind there are.
+    pub(super) fn counts(&self) -> [usize; KINDS] {
+        std::array::from_fn(|kind| self.counts.get(kind).map_or(0, |count| count.load(Ordering::Relaxed)))
+    }
+
+    /// Hands over every entry, one part of the set at a time.
+    pub(super) fn for_each(&self, to: &mut dyn FnMut(&LogEntry)) {
+        for slot in &self.shards {
+            slot.load().values().flat_map(|entries| entries.iter()).for_each(&mut *to);
+        }
+    }
+
     /// Whether there is an entry about `target` that `applies`.
     pub(super) fn any(&self, target: Target<'_>, applies: impl FnOnce(&LogEntry) -> bool) -> bool {
         if self.count(target).load(Ordering::Acquire) == 0 {

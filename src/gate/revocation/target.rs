@@ -3,7 +3,7 @@
 use crate::model::{LogEntry, Principal, Revocation};
 
 /// How many kinds of [`Target`] there are.
-pub(super) const KINDS: usize = 7;
+pub(super) const KINDS: usize = Revocation::KINDS.len();
 
 /// What an entry is about. Two entries about the same are one, the stricter of both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,7 +32,7 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// Below [`KINDS`].
+    /// The place of its kind among [`Revocation::KINDS`].
     pub(super) const fn kind(self) -> usize {
         match self {
             Self::Token { .. } => 0,

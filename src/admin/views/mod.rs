@@ -1,5 +1,8 @@
 //! What operations show: records without what only the store may know, times as RFC 3339.
 
+mod revocations;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -7,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+pub use self::revocations::{RevocationView, Revocations, Revoked};
 
 use crate::model::{ApiKeyRecord, Secret, SessionRecord, Timestamp};
 
@@ -176,6 +181,8 @@ pub struct Status {
     pub revocation_staleness_ms: Option<u64>,
     /// Live entries of the revocation log.
     pub revocations: usize,
+    /// The same by kind.
+    pub revocations_by_kind: BTreeMap<String, usize>,
     /// Verified credentials in the cache, about.
     pub cached_credentials: u64,
 }
@@ -190,16 +197,16 @@ pub fn rfc3339(at: Timestamp) -> String {
 }
 
 /// Secrets whose purpose is to be handed over, once.
-mod exposed {
+pub(super) mod exposed {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use crate::model::Secret;
 
-    pub(super) fn serialize<S: Serializer>(secret: &Secret<String>, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::admin) fn serialize<S: Serializer>(secret: &Secret<String>, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(secret.expose())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Secret<String>, D::Error> {
+    pub(in crate::admin) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Secret<String>, D::Error> {
         String::deserialize(from).map(Secret::new)
     }
 }
