@@ -202,6 +202,13 @@ impl World {
             &["keys", "revoke", self.key.rsplit('_').next().unwrap()],
             &["sessions", "revoke", &self.cookie],
             &["sessions", "revoke", self.cookie.rsplit('=').next().unwrap()],
+            &["revoke", "key", &self.key],
+            &["revoke", "session", &self.cookie],
+            &["revoke", "token", "--issuer", "main", "--id", &self.token],
+            &["revoke", "certificate", &self.token],
+            &["revoke", "certificate", "--file", "assertion.key"],
+            &["revocations", "list"],
+            &["revocations", "list", "--json"],
             &["tokens", "inspect", &self.token, "-c", "portcullis.toml"],
             &["tokens", "inspect", &self.shared_token, "-c", "portcullis.toml", "--json"],
         ] {
@@ -211,6 +218,9 @@ impl World {
             );
         }
         let broken = format!("{}.", self.token);
+        for token in [&self.token, &self.shared_token, &broken, &format!("{}x", self.token), &self.key, &self.cookie] {
+            seen.ended("revoke token", &run_with_input(here, &["revoke", "token"], token));
+        }
         seen.ended("tokens inspect", &run_with_input(here, &["tokens", "inspect", "-c", "portcullis.toml"], &broken));
     }
 }
@@ -317,7 +327,7 @@ fn secrets_are_nowhere(level: &str, format: &str) {
 
     let admin = serving.admin();
     let authorized = format!("Authorization: Bearer {ADMIN_TOKEN}\r\n");
-    for path in ["/v1/status", "/v1/keys", "/v1/sessions"] {
+    for path in ["/v1/status", "/v1/keys", "/v1/sessions", "/v1/revocations"] {
         assert_eq!(seen.answer(path, get(admin, path, &authorized)), 200);
     }
     let wrong = format!("Authorization: Bearer {ADMIN_TOKEN}x\r\n");

@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod keys;
+mod revoke;
 mod run;
 mod tokens;
 mod usage;

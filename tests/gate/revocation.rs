@@ -109,3 +109,26 @@ fn f35_a_change_of_the_record_changes_the_decision() {
     revoke(&store, Revocation::Changed { id: id.into() });
     until("the role is gone", || get(portcullis.address(), "/", &line).status == 403);
 }
+
+#[test]
+fn f34_a_revocation_that_the_store_does_not_take_is_answered_with_503_and_what_is_in_force() {
+    // Redis lets its user write the log, but no generation of sessions: half of it fails.
+    let acl = "user default on nopass resetkeys ~pc:log* ~pc:revoked %R~pc:* +@all";
+    let (mut redis, upstream, key) = (Redis::with().line(acl).start(), Upstream::start(), Key::p256());
+    let portcullis = start(&redis, &key, &upstream);
+    let to = portcullis.address();
+    let (alice, bob) = (token(&key, "alice", "a"), token(&key, "bob", "b"));
+    assert_eq!((get(to, "/", &alice).status, get(to, "/", &bob).status), (200, 200));
+    let subject = |subject| json!({"kind": "subject", "issuer": "ec", "subject": subject});
+    let answer = super::operate(&portcullis, "POST", "/v1/revocations", &subject("alice"));
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    for text in ["in force: all that `https://ec.example|alice` was issued", "not finished: its sessions", "NOPERM"] {
+        assert!(answer.body.contains(text), "`{text}` is not in {}", answer.body);
+    }
+    assert_eq!(get(to, "/", &alice).status, 401, "what is said to be in force is");
+    redis.kill();
+    let answer = super::operate(&portcullis, "POST", "/v1/revocations", &subject("bob"));
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert!(answer.body.contains("may still be valid"), "{}", answer.body);
+    assert_eq!(get(to, "/", &bob).status, 200, "what nobody else refuses is not refused here alone");
+}
