@@ -8,14 +8,14 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use portcullis::model::{Clock, SystemClock, Timestamp};
+use portcullis::model::{Clock, LogEntry, Principal, Revocation, SystemClock, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use super::{operate, preamble, preamble_with, until};
 use crate::harness::http::{get, post};
-use crate::harness::portcullis::{Portcullis, Setup};
+use crate::harness::portcullis::{Portcullis, Setup, block_on};
 use crate::harness::process::{Serving, folder};
 use crate::harness::redis::Redis;
 use crate::harness::upstream::Upstream;
@@ -493,6 +493,35 @@ fn a_session_of_the_application_changes_nothing_for_another_site() {
         let headers = format!("Cookie: {}\r\n{line}", cookie(&session));
         assert_eq!(post(world.portcullis.address(), "/app", &headers).status, expected, "{line}");
     }
+}
+
+#[test]
+fn f42_what_the_revocation_log_has_counts_at_once() {
+    let world = World::start(EXPRESS);
+    let [one, other, later] = ["plain", "max-age", "rotated"].map(|name| fixture!("connect-redis", name));
+    let append = |what| {
+        let entry = LogEntry { what, until: world.clock.now().after(Duration::from_secs(3600)) };
+        block_on(world.redis.store().log.append(&entry)).expect("it is in the log");
+    };
+    for session in [&one, &other] {
+        world.keep(session);
+        assert_eq!(world.get("/app", &cookie(session)), 200);
+    }
+    assert_eq!(world.get("/app", &cookie(&one)), 200);
+    let id = world.upstream.last().value("x-auth-session").expect("a public id").into();
+    append(Revocation::Session { id });
+    until("the session is revoked", || world.get("/app", &cookie(&one)) == 401);
+    assert_eq!(world.get("/app", &cookie(&other)), 200, "and no other");
+    // A subject of the application is not the one of that name that Portcullis keeps.
+    let before = world.clock.now();
+    for issuer in ["portcullis", "connect-redis"] {
+        assert_eq!(world.get("/app", &cookie(&other)), 200, "before {issuer}");
+        append(Revocation::PrincipalBefore { principal: Principal::new(issuer, "alice"), before });
+    }
+    until("all of the principal's are revoked", || world.get("/app", &cookie(&other)) == 401);
+    // It does not say when it began, so it may have begun before.
+    world.keep(&later);
+    assert_eq!(world.get("/app", &signed(later["key"].as_str().unwrap().trim_start_matches("sess:"), SECRET)), 401);
 }
 
 #[test]

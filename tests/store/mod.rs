@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod file;
+mod foreign;
 mod generations;
 mod log;
 mod outage;
