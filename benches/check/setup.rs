@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use portcullis::crypto::{Issuers, Signer, api_key, session_secret};
 use portcullis::gate::identity::Cache;
 use portcullis::gate::limit::Limits;
+use portcullis::gate::proof::Instance;
 use portcullis::gate::revocation::RevocationSet;
 use portcullis::gate::{CheckRequest, Gate, Shared};
 use portcullis::model::identity::LOCAL_ISSUER;
@@ -100,6 +101,7 @@ impl Bench {
             issuers: Arc::new(Issuers::new(&settings.issuers, clock.clone(), Arc::new(Unobserved)).expect("keys")),
             cache: Cache::new(cached, 1 << 30),
             revocations,
+            proofs: Instance::new(&settings.dpop, &SystemEntropy),
             limits: Limits::new(&settings.limits, clock.clone()),
             metrics: Arc::new(Metrics::new(&[])),
             clock,

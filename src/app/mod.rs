@@ -26,6 +26,7 @@ use crate::crypto::{Issuers, KeyError, Signer};
 use crate::edge::{Drain, ListenError};
 use crate::gate::identity::Cache;
 use crate::gate::limit::Limits;
+use crate::gate::proof::Instance;
 use crate::gate::revocation::RevocationSet;
 use crate::gate::{GateError, Shared};
 use crate::model::settings::Settings;
@@ -141,6 +142,7 @@ fn shared(
         issuers: Arc::new(Issuers::new(&settings.issuers, clock.clone(), metrics.clone())?),
         cache: Cache::new(CACHED_CREDENTIALS, CACHED_BYTES),
         revocations: RevocationSet::new(settings.max_staleness),
+        proofs: Instance::new(&settings.dpop, &**entropy),
         limits: Limits::new(&settings.limits, clock.clone()),
         metrics: metrics.clone(),
         clock: clock.clone(),

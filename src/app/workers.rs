@@ -149,5 +149,5 @@ fn handler(parts: WorkerParts) -> Result<Proxy, StartError> {
     let WorkerParts { settings, shared, store, signer, jwks, .. } = parts;
     let upstreams = Upstreams::new(&settings.upstreams)?;
     let gate = Gate::new(&settings, shared.clone(), store, signer)?;
-    Ok(Proxy::new(gate, upstreams, shared, &settings.routes, settings.log.access, jwks))
+    Ok(Proxy::new(gate, upstreams, shared, &settings.routes, &settings.dpop.algorithms, settings.log.access, jwks))
 }

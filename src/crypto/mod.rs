@@ -7,6 +7,7 @@ pub mod certificate;
 mod crc32;
 pub mod dev_certs;
 pub mod digest;
+pub mod dpop;
 pub mod issuers;
 pub mod jwt;
 mod key;
@@ -15,7 +16,7 @@ mod shown;
 pub mod signed_value;
 pub mod signer;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use issuers::{Issuers, KeyError};
 pub(crate) use jwt::json;

@@ -11,6 +11,7 @@ use super::Shared;
 use super::assertion::Assertions;
 use super::identity::Cache;
 use super::limit::Limits;
+use super::proof::Instance;
 use super::revocation::RevocationSet;
 use crate::crypto::{Issuers, Signer};
 use crate::model::observer::Unobserved;
@@ -63,6 +64,7 @@ pub(crate) fn shared(clock: Arc<dyn Clock>) -> Arc<Shared> {
         issuers: Arc::new(issuers.expect("a shared secret is a key")),
         cache: Cache::new(1000, 1 << 30),
         revocations,
+        proofs: Instance::new(&dpop_settings(), &SystemEntropy),
         limits: Limits::new(&BTreeMap::new(), Arc::clone(&clock)),
         metrics: Arc::new(Metrics::new(&[])),
         clock,

@@ -11,13 +11,14 @@ pub mod limit;
 pub mod permit;
 mod plan;
 pub mod policy;
+pub mod proof;
 pub mod revocation;
 pub mod route;
 pub mod tenure;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use self::credential::{Companion, Found, Presented};
 use self::permit::Grant;
@@ -61,6 +62,8 @@ pub struct Shared {
     pub cache: identity::Cache,
     /// What is revoked.
     pub revocations: revocation::RevocationSet,
+    /// What this process knows of DPoP proofs.
+    pub proofs: proof::Instance,
     /// Counters of limits.
     pub limits: limit::Limits,
     /// Metrics.
@@ -77,6 +80,7 @@ pub struct Gate {
     router: Router<Arc<Plan>>,
     reader: Arc<credential::Reader>,
     identities: identity::Identities,
+    prover: proof::Prover,
     hygiene: Arc<headers::Hygiene>,
 }
 
@@ -91,6 +95,7 @@ impl Gate {
         Ok(Self {
             router: plan::router(settings, &shared, signer)?,
             reader: Arc::new(credential::Reader::new(settings)),
+            prover: proof::Prover::new(&settings.dpop, store.replays.clone(), shared.clone()),
             identities: identity::Identities::new(settings, shared.clone(), store),
             hygiene: Arc::new(headers::Hygiene::new(settings)),
             shared,
@@ -112,6 +117,7 @@ impl Gate {
         plan.limits.check(LimitStage::BeforeAuthentication, address, None)?; // 2 limit
         let found = self.reader.read(headers, client, &plan.accepts, route.websocket_bearer)?; // 3 credential
         let (identity, companion) = self.identify(plan, found, client, now).await?; // 4 identity
+        let next_nonce = self.prove(request, routed, found, &identity).await?; //   and that whoever presents it may
         let identity = self.still_valid(plan, identity, now)?; // 5 revocation
         csrf::check(request, &routed.host, route, &identity)?; // 6 csrf
         plan.limits.check(LimitStage::AfterAuthentication, address, identity.verified())?; // 7 limit
@@ -127,6 +133,7 @@ impl Gate {
             method: method.clone(),
             target: routed.target.clone(),
             destination: plan.destination.clone(),
+            next_nonce,
             hygiene: self.hygiene.clone(),
             reader: self.reader.clone(),
         }))
@@ -162,6 +169,30 @@ impl Gate {
             Companion::None => None,
         };
         Ok((Identity::Verified(verified), companion))
+    }
+
+    /// Sees to it that a token that is bound to a key comes from its holder, who proves it for each request anew. A proof
+    /// that fails is an attempt like any other; one that only lacks our nonce is how every client begins.
+    async fn prove(
+        &self,
+        request: &CheckRequest<'_>,
+        routed: &Routed<'_>,
+        found: Option<Found<'_>>,
+        identity: &Identity,
+    ) -> Result<Option<HeaderValue>, Denial> {
+        let (Some(Found { presented, carrier }), Some(verified)) = (found, identity.verified()) else {
+            return Ok(None);
+        };
+        let (host, elapsed) = (&routed.host, self.shared.clock.elapsed());
+        let asked = proof::Asked { verified, presented, carrier, request, host, elapsed };
+        let proved = self.prover.check(&asked).await;
+        if let Err(denial) = &proved
+            && denial.reason.row().status == 401
+            && denial.reason != Reason::ProofNonce
+        {
+            routed.route.limits.failed(request.client.address);
+        }
+        proved
     }
 
     /// The certificate that must come with an accepted token is verified like any other; the token names the principal.

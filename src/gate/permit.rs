@@ -8,6 +8,7 @@ use http::{HeaderMap, Method};
 
 use super::credential::{Carrier, Reader};
 use super::headers::{Hygiene, Introduction};
+use super::proof::DPOP_NONCE;
 use super::tenure::Tenure;
 use crate::model::settings::RouteSettings;
 use crate::model::{Identity, Timestamp, Verified};
@@ -60,6 +61,8 @@ pub(in crate::gate) struct Grant {
     pub(in crate::gate) destination: Destination,
     /// What brought the credential that counted.
     pub(in crate::gate) carrier: Option<Carrier>,
+    /// The DPoP nonce to use from now on.
+    pub(in crate::gate) next_nonce: Option<HeaderValue>,
     pub(in crate::gate) introduction: Option<Arc<Introduction>>,
     pub(in crate::gate) hygiene: Arc<Hygiene>,
     pub(in crate::gate) reader: Arc<Reader>,
@@ -132,6 +135,7 @@ impl Permit {
             identity: self.0.identity.clone(),
             companion: self.0.companion.clone(),
             bound_until: self.0.bound_until,
+            next_nonce: self.0.next_nonce.clone(),
             hygiene: self.0.hygiene.clone(),
         }
     }
@@ -146,6 +150,7 @@ pub struct Answer {
     pub identity: Identity,
     companion: Option<Arc<Verified>>,
     bound_until: Timestamp,
+    next_nonce: Option<HeaderValue>,
     hygiene: Arc<Hygiene>,
 }
 
@@ -159,9 +164,14 @@ impl Answer {
     }
 
     /// Makes the answer's headers what the client may see: an upstream's `Set-Cookie` of our session cookie's name goes;
-    /// authenticated answers get `Cache-Control: private` unless the upstream said otherwise.
+    /// authenticated answers get `Cache-Control: private` unless the upstream said otherwise; a DPoP client is told its
+    /// next nonce in time, in an answer that nobody keeps (RFC 9449, section 8.2).
     pub fn harden(&self, headers: &mut HeaderMap) {
         self.hygiene.clean_answer(headers);
+        if let Some(nonce) = &self.next_nonce {
+            headers.insert(DPOP_NONCE, nonce.clone());
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
         if self.identity.verified().is_some() && !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
         }

@@ -32,6 +32,7 @@ fn permit(identity: Option<Verified>, carrier: Option<Carrier>, forward_credenti
         target: PathAndQuery::from_static("/"),
         destination: Destination::Upstream("app".into()),
         carrier,
+        next_nonce: None,
         hygiene: Arc::new(Hygiene::new(&settings)),
         reader: Arc::new(Reader::new(&settings)),
     })
@@ -155,4 +156,26 @@ fn answers_to_somebody_are_private_unless_the_upstream_says_otherwise() {
     assert!(hardened(None, &[]).is_empty());
     let left = hardened(None, &[("set-cookie", "__Host-session=evil; Path=/"), ("set-cookie", "theme=dark")]);
     assert_eq!(left.get_all(SET_COOKIE).iter().collect::<Vec<_>>(), ["theme=dark"]);
+}
+
+#[test]
+fn a_token_with_a_proof_stays_behind_with_it() {
+    let sent = [("authorization", "DPoP a.b.c"), ("dpop", "d.e.f"), ("accept", "*/*")];
+    let left = |carrier, forward| {
+        let mut headers = map(&sent);
+        permit(None, Some(carrier), forward).rewrite_headers(&mut headers);
+        headers
+    };
+    assert_eq!(left(Carrier::Dpop, false), map(&sent[2..]));
+    assert_eq!(left(Carrier::Dpop, true), map(&sent));
+    assert_eq!(left(Carrier::ApiKeyHeader, false), map(&sent), "nobody read it: it is the application's");
+}
+
+#[test]
+fn the_next_nonce_comes_in_an_answer_that_nobody_keeps() {
+    let Permit(grant) = permit(alice(), Some(Carrier::Dpop), false);
+    let permit = Permit(Grant { next_nonce: Some(HeaderValue::from_static("next")), ..grant });
+    let mut headers = map(&[("cache-control", "public, max-age=60"), ("dpop-nonce", "of the upstream")]);
+    permit.answer().harden(&mut headers);
+    assert_eq!(headers, map(&[("cache-control", "no-store"), ("dpop-nonce", "next")]));
 }

@@ -20,6 +20,8 @@ pub struct Denial {
     pub wanted_scopes: Vec<Arc<str>>,
     /// The route that was chosen before the refusal.
     pub route: Option<Arc<str>>,
+    /// The nonce to use, for `DPoP-Nonce`.
+    pub nonce: Option<Box<str>>,
     /// The limit that was used up, for `RateLimit` and `RateLimit-Policy`.
     pub limit: Option<Box<UsedUp>>,
 }
@@ -38,7 +40,15 @@ pub struct UsedUp {
 impl Denial {
     /// A refusal that needs no further words.
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, detail: None, retry_after: None, wanted_scopes: Vec::new(), route: None, limit: None }
+        Self {
+            reason,
+            detail: None,
+            retry_after: None,
+            wanted_scopes: Vec::new(),
+            route: None,
+            nonce: None,
+            limit: None,
+        }
     }
 
     /// A refusal with a line for the log.
@@ -83,6 +93,10 @@ pub enum Challenge {
     InvalidToken,
     /// `error="insufficient_scope"`.
     InsufficientScope,
+    /// DPoP's `error="invalid_dpop_proof"` (RFC 9449, section 7.1).
+    InvalidProof,
+    /// DPoP's `error="use_dpop_nonce"` (RFC 9449, section 9).
+    UseNonce,
 }
 
 /// How loud the log is about it.
@@ -242,6 +256,15 @@ reasons! {
     CertificateNotAccepted: 401, UNAUTHENTICATED, None, Warn, "certificate_not_accepted", "The client certificate is not accepted";
     /// The token is bound to another certificate (RFC 8705, section 3).
     CertificateMismatch: 401, UNAUTHENTICATED, InvalidToken, Warn, "certificate_mismatch", "The token is bound to another certificate";
+    /// A token that is bound to a key was presented without a proof, one that is bound to none with one, or it is bound
+    /// to nothing where it must be.
+    TokenBinding: 401, UNAUTHENTICATED, InvalidToken, Warn, "token_binding", "The token may not be presented like this";
+    /// No DPoP proof, several, or one that proves nothing for this request (RFC 9449, section 4.3).
+    ProofInvalid: 401, UNAUTHENTICATED, InvalidProof, Info, "proof_invalid", "The DPoP proof is invalid";
+    /// A DPoP proof that was used before.
+    ProofReplayed: 401, UNAUTHENTICATED, InvalidProof, Warn, "proof_replayed", "The DPoP proof is invalid";
+    /// The proof lacks a nonce of this instance, or its nonce is too old (RFC 9449, section 9).
+    ProofNonce: 401, UNAUTHENTICATED, UseNonce, Info, "proof_nonce", "The DPoP proof needs the nonce of this answer";
     /// Revoked.
     Revoked: 401, UNAUTHENTICATED, InvalidToken, Warn, "revoked", "The credential has been revoked";
 
@@ -254,6 +277,9 @@ reasons! {
     KeysUnavailable: 503, UNAVAILABLE, None, Error, "keys_unavailable", "The service cannot decide right now";
     /// The endpoint that knows opaque tokens gave no answer that could be used.
     IntrospectionUnavailable: 503, UNAVAILABLE, None, Error, "introspection_unavailable", "The service cannot decide right now";
+
+    /// This instance remembers as many used proofs as it may.
+    ProofsFull: 503, UNAVAILABLE, None, Error, "proofs_full", "The service cannot decide right now";
 
     // ── decided against ──
     /// Cross-site use of an ambient credential.

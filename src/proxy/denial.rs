@@ -11,8 +11,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Ver
 
 use super::Body;
 use super::request::REQUEST_ID;
+use crate::gate::proof::DPOP_NONCE;
 use crate::model::denial::{Challenge, Reason, Row, UsedUp};
-use crate::model::settings::{Accept, RouteSettings};
+use crate::model::settings::{Accept, Algorithm, RouteSettings};
 use crate::model::{CredentialKind, DecisionId, Denial};
 
 const REALM: &str = "portcullis";
@@ -30,18 +31,26 @@ pub(super) struct Asked<'a> {
 /// Which kinds of challenge each route's 401 carries.
 pub(super) struct Challenges {
     by_route: BTreeMap<Arc<str>, Schemes>,
+    /// `algs` of DPoP's.
+    proof_algorithms: String,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Schemes {
     bearer: bool,
+    dpop: bool,
     basic: bool,
     cookie: bool,
 }
 
 impl Challenges {
-    pub(super) fn new(routes: &[Arc<RouteSettings>]) -> Self {
-        Self { by_route: routes.iter().map(|route| (route.name.clone(), Schemes::of(&route.accept))).collect() }
+    /// `proof_algorithms`: those that DPoP proofs may be signed with.
+    pub(super) fn new(routes: &[Arc<RouteSettings>], proof_algorithms: &[Algorithm]) -> Self {
+        let names: Vec<&str> = proof_algorithms.iter().map(|algorithm| algorithm.name()).collect();
+        Self {
+            by_route: routes.iter().map(|route| (route.name.clone(), Schemes::of(&route.accept))).collect(),
+            proof_algorithms: names.join(" "),
+        }
     }
 
     /// Turns a denial into its answer.
@@ -60,6 +69,9 @@ impl Challenges {
         if let Some(limit) = &denial.limit {
             rate_limit(headers, limit, denial.retry_after);
         }
+        if let Some(nonce) = denial.nonce.as_ref().and_then(|nonce| HeaderValue::from_str(nonce).ok()) {
+            headers.insert(DPOP_NONCE, nonce);
+        }
         self.challenge(headers, row.challenge, denial);
         if denial.reason == Reason::MethodRefused {
             // RFC 9110, section 15.5.6 wants to know what would do.
@@ -73,7 +85,7 @@ impl Challenges {
     }
 
     /// `WWW-Authenticate` (RFC 9110, section 11.6.1): the schemes that the route takes; for Bearer with the error
-    /// (RFC 6750, section 3.1).
+    /// (RFC 6750, section 3.1), for DPoP likewise (RFC 9449, section 7.1).
     fn challenge(&self, headers: &mut HeaderMap, challenge: Challenge, denial: &Denial) {
         let error = match challenge {
             Challenge::None => return,
@@ -81,12 +93,15 @@ impl Challenges {
             Challenge::InvalidRequest => Some("invalid_request"),
             Challenge::InvalidToken => Some("invalid_token"),
             Challenge::InsufficientScope => Some("insufficient_scope"),
+            Challenge::InvalidProof => Some("invalid_dpop_proof"),
+            Challenge::UseNonce => Some("use_dpop_nonce"),
         };
+        let is_of_proof = matches!(challenge, Challenge::InvalidProof | Challenge::UseNonce);
         let known = denial.route.as_ref().and_then(|route| self.by_route.get(route)).copied();
         let schemes = known.unwrap_or(Schemes { bearer: true, ..Schemes::default() });
         if schemes.bearer {
             let mut bearer = format!("Bearer realm=\"{REALM}\"");
-            if let Some(error) = error {
+            if let Some(error) = error.filter(|_| !is_of_proof) {
                 // Writing to a String does not fail.
                 let _ = write!(bearer, ", error=\"{error}\"");
             }
@@ -97,6 +112,10 @@ impl Challenges {
                 }
             }
             append(headers, &bearer);
+        }
+        if schemes.dpop {
+            let error = error.map(|error| format!("error=\"{error}\", ")).unwrap_or_default();
+            append(headers, &format!("DPoP {error}algs=\"{}\"", self.proof_algorithms));
         }
         if schemes.basic {
             append(headers, &format!("Basic realm=\"{REALM}\", charset=\"UTF-8\""));
@@ -115,8 +134,12 @@ impl Schemes {
         if let Accept::OneOf { alternatives, .. } = accept {
             for alternative in alternatives {
                 match alternative.kind {
-                    // An API key may always come as a bearer token.
-                    CredentialKind::Jwt | CredentialKind::Opaque | CredentialKind::ApiKey => schemes.bearer = true,
+                    CredentialKind::Jwt | CredentialKind::Opaque => {
+                        schemes.bearer = true;
+                        schemes.dpop = true;
+                    }
+                    // It may always come as a bearer token.
+                    CredentialKind::ApiKey => schemes.bearer = true,
                     CredentialKind::Basic => schemes.basic = true,
                     CredentialKind::Session => schemes.cookie = true,
                     CredentialKind::Mtls => {}
@@ -146,9 +169,11 @@ pub(super) fn public_code(reason: Reason) -> &'static str {
         Reason::RevocationStale
         | Reason::StoreUnavailable
         | Reason::KeysUnavailable
+        | Reason::ProofsFull
         | Reason::IntrospectionUnavailable => "cannot_decide",
         Reason::DeniedByRule | Reason::NotAllowed | Reason::IdentityNotEncodable => "not_allowed",
         _ if row.challenge == Challenge::InvalidToken => "invalid_token",
+        _ if row.challenge == Challenge::InvalidProof => "invalid_dpop_proof",
         _ => row.label,
     }
 }

@@ -37,7 +37,7 @@ fn route(kinds: &[CredentialKind]) -> Arc<RouteSettings> {
 fn render(kinds: &[CredentialKind], denial: &Denial) -> Response<Body> {
     let mut denial = denial.clone();
     denial.route = Some("app".into());
-    Challenges::new(&[route(kinds)]).render(&denial, &asked(&Method::GET))
+    Challenges::new(&[route(kinds)], &[Algorithm::ES256, Algorithm::EdDSA]).render(&denial, &asked(&Method::GET))
 }
 
 fn challenges(kinds: &[CredentialKind], denial: &Denial) -> Vec<String> {
@@ -55,7 +55,7 @@ async fn f49_an_answer_never_shows_the_detail_nor_which_check_failed() {
     for reason in Reason::ALL {
         let mut denial = Denial::because(*reason, "canary-4711");
         denial.route = Some("canary-4711".into());
-        let response = Challenges::new(&[]).render(&denial, &asked(&Method::GET));
+        let response = Challenges::new(&[], &[]).render(&denial, &asked(&Method::GET));
         assert!(!format!("{:?}", response.headers()).contains("canary"), "{reason:?}");
         assert_eq!(response.status().as_u16(), reason.row().status);
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
@@ -87,11 +87,11 @@ fn reasons_of_one_title_cannot_be_told_apart() {
 fn a_challenge_lists_the_schemes_that_the_route_takes() {
     use CredentialKind::{ApiKey, Basic, Jwt, Mtls, Session};
     let missing = Reason::CredentialMissing.into();
-    assert_eq!(challenges(&[Jwt, Session], &missing), ["Bearer realm=\"portcullis\""]);
+    assert_eq!(challenges(&[Jwt, Session], &missing), ["Bearer realm=\"portcullis\"", "DPoP algs=\"ES256 EdDSA\""]);
     assert_eq!(challenges(&[ApiKey], &missing), ["Bearer realm=\"portcullis\""]);
     assert_eq!(
         challenges(&[Jwt, Basic], &missing),
-        ["Bearer realm=\"portcullis\"", "Basic realm=\"portcullis\", charset=\"UTF-8\""]
+        ["Bearer realm=\"portcullis\"", "DPoP algs=\"ES256 EdDSA\"", "Basic realm=\"portcullis\", charset=\"UTF-8\""]
     );
     assert_eq!(challenges(&[Session], &missing), ["Cookie realm=\"portcullis\""]);
     assert!(challenges(&[Mtls], &missing).is_empty());
@@ -99,22 +99,45 @@ fn a_challenge_lists_the_schemes_that_the_route_takes() {
 
 #[test]
 fn a_bearer_challenge_has_the_error_of_rfc_6750() {
-    let jwt = [CredentialKind::Jwt];
+    let bearer = [CredentialKind::ApiKey];
     assert_eq!(
-        challenges(&jwt, &Reason::TokenExpired.into()),
+        challenges(&bearer, &Reason::TokenExpired.into()),
         ["Bearer realm=\"portcullis\", error=\"invalid_token\""]
     );
     assert_eq!(
-        challenges(&jwt, &Reason::TwoCredentials.into()),
+        challenges(&bearer, &Reason::TwoCredentials.into()),
         ["Bearer realm=\"portcullis\", error=\"invalid_request\""]
     );
     let mut denial = Denial::new(Reason::InsufficientScope);
     denial.wanted_scopes = vec!["orders:read".into(), "a\"b".into(), "orders:write".into()];
     assert_eq!(
-        challenges(&jwt, &denial),
+        challenges(&bearer, &denial),
         ["Bearer realm=\"portcullis\", error=\"insufficient_scope\", scope=\"orders:read orders:write\""]
     );
-    assert!(challenges(&jwt, &Reason::NotAllowed.into()).is_empty());
+    assert!(challenges(&bearer, &Reason::NotAllowed.into()).is_empty());
+}
+
+#[test]
+fn a_dpop_challenge_has_the_error_of_rfc_9449_and_the_nonce_to_use() {
+    let jwt = [CredentialKind::Jwt];
+    let bearer = "Bearer realm=\"portcullis\"".to_owned();
+    for (reason, error) in [
+        (Reason::ProofInvalid, "invalid_dpop_proof"),
+        (Reason::ProofReplayed, "invalid_dpop_proof"),
+        (Reason::ProofNonce, "use_dpop_nonce"),
+    ] {
+        let dpop = format!("DPoP error=\"{error}\", algs=\"ES256 EdDSA\"");
+        assert_eq!(challenges(&jwt, &reason.into()), [bearer.clone(), dpop], "{reason:?}");
+    }
+    assert_eq!(
+        challenges(&jwt, &Reason::TokenBinding.into()),
+        [bearer + ", error=\"invalid_token\"", "DPoP error=\"invalid_token\", algs=\"ES256 EdDSA\"".to_owned()]
+    );
+    let denial = Denial { nonce: Some("fresh".into()), ..Reason::ProofNonce.into() };
+    assert_eq!(render(&jwt, &denial).headers()["dpop-nonce"], "fresh");
+    assert!(!render(&jwt, &Reason::ProofInvalid.into()).headers().contains_key("dpop-nonce"));
+    let unsafe_to_say = Denial { nonce: Some("a\r\nb".into()), ..Reason::ProofNonce.into() };
+    assert!(!render(&jwt, &unsafe_to_say).headers().contains_key("dpop-nonce"));
 }
 
 #[test]
@@ -139,7 +162,7 @@ fn the_limit_that_is_used_up_is_named() {
 fn f58_an_ambiguous_request_ends_its_connection() {
     let closes = |reason: Reason, version| {
         let asked = Asked { version, ..asked(&Method::GET) };
-        Challenges::new(&[]).render(&reason.into(), &asked).headers().contains_key(CONNECTION)
+        Challenges::new(&[], &[]).render(&reason.into(), &asked).headers().contains_key(CONNECTION)
     };
     assert!(closes(Reason::AmbiguousFraming, Version::HTTP_11));
     assert!(closes(Reason::DotSegment, Version::HTTP_10));
@@ -149,7 +172,7 @@ fn f58_an_ambiguous_request_ends_its_connection() {
 
 #[tokio::test]
 async fn head_gets_the_headers_alone() {
-    let response = Challenges::new(&[]).render(&Reason::NoRoute.into(), &asked(&Method::HEAD));
+    let response = Challenges::new(&[], &[]).render(&Reason::NoRoute.into(), &asked(&Method::HEAD));
     assert_ne!(response.headers()[CONTENT_LENGTH], "0");
     assert_eq!(text(response).await, "");
 }
@@ -158,7 +181,7 @@ async fn head_gets_the_headers_alone() {
 async fn a_grpc_client_gets_its_status_in_headers() {
     let asked = Asked { grpc: Some("application/grpc"), ..asked(&Method::POST) };
     for reason in Reason::ALL {
-        let response = Challenges::new(&[]).render(&(*reason).into(), &asked);
+        let response = Challenges::new(&[], &[]).render(&(*reason).into(), &asked);
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["grpc-status"], reason.row().grpc.to_string());
         assert_ne!(response.headers()["grpc-status"], "0");

@@ -25,7 +25,7 @@ use crate::edge::{Connection, Handler, Refused};
 use crate::gate::permit::{Answer, Destination};
 use crate::gate::{CheckRequest, Gate, Permit, Shared};
 use crate::model::denial::Reason;
-use crate::model::settings::RouteSettings;
+use crate::model::settings::{Algorithm, RouteSettings};
 use crate::model::{Client, Denial};
 use crate::upstream::Upstreams;
 
@@ -43,17 +43,19 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// In front of these upstreams. `routes`: all of them, for what their challenges say. `access_log`: whether
-    /// permitted requests are logged. `jwks`: the public keys of the assertion, as served.
+    /// In front of these upstreams. `routes`: all of them, for what their challenges say, `proof_algorithms` included.
+    /// `access_log`: whether permitted requests are logged. `jwks`: the public keys of the assertion, as served.
     pub fn new(
         gate: Gate,
         upstreams: Upstreams,
         shared: Arc<Shared>,
         routes: &[Arc<RouteSettings>],
+        proof_algorithms: &[Algorithm],
         access_log: bool,
         jwks: Bytes,
     ) -> Self {
-        Self { gate, upstreams, shared, challenges: Challenges::new(routes), access_log, jwks, ids: Ids::default() }
+        let challenges = Challenges::new(routes, proof_algorithms);
+        Self { gate, upstreams, shared, challenges, access_log, jwks, ids: Ids::default() }
     }
 
     async fn decide(

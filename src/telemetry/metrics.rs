@@ -10,6 +10,7 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 
 use super::histogram::Histogram;
+use super::proof::ProofOutcome;
 use crate::model::denial::Reason;
 use crate::model::{CredentialKind, Observer, Revocation, Timestamp};
 
@@ -55,6 +56,13 @@ impl Metrics {
     /// A credential was looked up in the cache of verified credentials.
     pub fn credential(&self, kind: CredentialKind, cached: bool) {
         if let Some(count) = self.counts.shard().credentials.get(credential_index(kind, cached)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A DPoP proof was looked at.
+    pub fn proof(&self, outcome: ProofOutcome) {
+        if let Some(count) = self.counts.shard().proofs.get(outcome as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -183,6 +191,7 @@ pub(super) struct Shard {
     pub(super) routes: Box<[RouteCounts]>,
     pub(super) denials: Box<[AtomicU64]>,
     pub(super) credentials: [AtomicU64; CREDENTIALS.len() * 2],
+    pub(super) proofs: [AtomicU64; ProofOutcome::ALL.len()],
     pub(super) connections: AtomicI64,
 }
 
@@ -275,6 +284,7 @@ impl Shard {
             routes: (0..routes).map(|_| RouteCounts::default()).collect(),
             denials: Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
             credentials: Default::default(),
+            proofs: Default::default(),
             connections: AtomicI64::new(0),
         }
     }

@@ -12,6 +12,7 @@ fn what_was_counted_is_rendered() {
     metrics.request(None, 404, Duration::from_micros(40));
     metrics.denial(Reason::TokenExpired);
     metrics.credential(CredentialKind::Jwt, true);
+    metrics.proof(ProofOutcome::Replayed);
     metrics.connection(1);
     metrics.connection(1);
     metrics.connection(-1);
@@ -31,6 +32,8 @@ fn what_was_counted_is_rendered() {
         ("portcullis_denials_total{reason=\"token_expired\"}", "1"),
         ("portcullis_denials_total{reason=\"revoked\"}", "0"),
         ("portcullis_credentials_total{kind=\"jwt\",cached=\"true\"}", "1"),
+        ("portcullis_dpop_proofs_total{outcome=\"replayed\"}", "1"),
+        ("portcullis_dpop_proofs_total{outcome=\"accepted\"}", "0"),
         ("portcullis_request_duration_seconds_count{route=\"app\"}", "2"),
         ("portcullis_request_duration_seconds_bucket{le=\"0.00005\",route=\"app\"}", "1"),
         ("portcullis_request_duration_seconds_bucket{le=\"+Inf\",route=\"app\"}", "2"),

@@ -3,6 +3,8 @@
 mod histogram;
 pub mod log;
 pub mod metrics;
+mod proof;
 mod render;
 
 pub use metrics::Metrics;
+pub use proof::ProofOutcome;

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::histogram::Snapshot;
 use super::metrics::{CLASSES, CREDENTIALS, Counts, NEVER, Named, Shard, StoreCalls, credential_index};
+use super::proof::ProofOutcome;
 use crate::model::Revocation;
 use crate::model::denial::Reason;
 
@@ -20,6 +21,7 @@ impl Collector for Counts {
         self.requests(to)?;
         self.denials(to)?;
         self.credentials(to)?;
+        self.proofs(to)?;
         self.durations(to)?;
         self.gauges(to)?;
         self.refused_connections(to)?;
@@ -57,6 +59,15 @@ impl Counts {
                 let count = self.sum(|shard| shard.credentials.get(credential_index(kind, cached)));
                 counter(&mut family, &[("kind", kind.name()), ("cached", yes_no(cached))], count)?;
             }
+        }
+        Ok(())
+    }
+
+    fn proofs(&self, to: &mut DescriptorEncoder) -> fmt::Result {
+        let mut family = counters(to, "portcullis_dpop_proofs", "DPoP proofs looked at, by what became of them")?;
+        for outcome in ProofOutcome::ALL {
+            let count = self.sum(|shard| shard.proofs.get(outcome as usize));
+            counter(&mut family, &[("outcome", outcome.name())], count)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 mod api_keys;
 mod credentials;
+mod dpop;
 mod foreign_sessions;
 mod fuzz;
 mod headers;

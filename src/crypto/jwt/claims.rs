@@ -42,7 +42,11 @@ pub(crate) fn check(
         }
     }
     let id = id(&claims, signing_input)?;
-    let bound_certificate = claims.get("cnf").map(bound_certificate).transpose()?;
+    let Bindings { certificate, key } = claims.get("cnf").map(Bindings::read).transpose()?.unwrap_or_default();
+    if issuer.sender_constrained && certificate.is_none() && key.is_none() {
+        let detail = format!("cnf: token is bound to nothing, issuer.{} wants it bound to its sender", issuer.name);
+        return Err(Denial::because(Reason::TokenBinding, detail));
+    }
     Ok(VerifiedToken {
         issuer: Arc::clone(issuer),
         subject,
@@ -50,8 +54,8 @@ pub(crate) fn check(
         expires_at,
         issued_at,
         not_before,
-        bound_certificate,
-        bound_key: None,
+        bound_certificate: certificate,
+        bound_key: key,
         key_thumbprint: thumbprint,
         claims,
     })
@@ -104,7 +108,7 @@ fn check_times(issuer: &IssuerSettings, claims: &Map<String, Value>, now: Timest
 }
 
 /// A `NumericDate`: a number, of which the fraction is cut off. What lies before the epoch is the epoch.
-fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Denial> {
+pub(crate) fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Denial> {
     match claims.get(name) {
         None => Ok(None),
         Some(Value::Number(number)) => {
@@ -153,19 +157,38 @@ fn required<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, D
     }
 }
 
-/// RFC 8705, section 3.1. Any other way of binding a token to its holder is one that nobody here would check: a token
-/// that asks for it is refused rather than taken from whoever carries it.
-fn bound_certificate(cnf: &Value) -> Result<[u8; 32], Denial> {
-    let Value::Object(methods) = cnf else {
-        return Err(wrong("cnf", Some(cnf), "an object"));
-    };
-    if methods.len() != 1 || !methods.contains_key("x5t#S256") {
-        let has = ShownList(methods.keys().map(String::as_str).collect());
-        let detail = format!("cnf: token has {has}, only [x5t#S256] can be proved here");
-        return Err(Denial::because(Reason::TokenClaim, detail));
+/// What a token is bound to by its `cnf` (RFC 7800); where there are two, both are to be proved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bindings {
+    /// `x5t#S256`: SHA-256 of a client certificate (RFC 8705, section 3.1).
+    pub certificate: Option<[u8; 32]>,
+    /// `jkt`: RFC 7638 thumbprint of a key (RFC 9449, section 6.1).
+    pub key: Option<[u8; 32]>,
+}
+
+impl Bindings {
+    /// Reads `cnf`. Any other way of binding a token to its holder is one that nobody here would check: a token that
+    /// asks for it is refused rather than taken from whoever carries it.
+    ///
+    /// # Errors
+    /// [`Reason::TokenClaim`]
+    pub fn read(cnf: &Value) -> Result<Self, Denial> {
+        let Value::Object(methods) = cnf else {
+            return Err(wrong("cnf", Some(cnf), "an object"));
+        };
+        if methods.is_empty() || methods.keys().any(|name| name != "x5t#S256" && name != "jkt") {
+            let has = ShownList(methods.keys().map(String::as_str).collect());
+            let detail = format!("cnf: token has {has}, only [x5t#S256, jkt] can be proved here");
+            return Err(Denial::because(Reason::TokenClaim, detail));
+        }
+        let thumbprint = |name: &str| {
+            let Some(value) = methods.get(name) else { return Ok(None) };
+            value.as_str().and_then(base64url::decode_array).map(Some).ok_or_else(|| {
+                Denial::because(Reason::TokenClaim, format!("cnf: token's {name} is not 32 bytes in base64url"))
+            })
+        };
+        Ok(Self { certificate: thumbprint("x5t#S256")?, key: thumbprint("jkt")? })
     }
-    let thumbprint = methods.get("x5t#S256").and_then(Value::as_str).and_then(base64url::decode_array);
-    thumbprint.ok_or_else(|| Denial::because(Reason::TokenClaim, "cnf: token's x5t#S256 is not 32 bytes in base64url"))
 }
 
 fn wrong(name: &str, has: Option<&Value>, wants: &str) -> Denial {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+pub use claims::Bindings;
 pub use compact::{Unverified, inspect};
 
 use crate::model::settings::IssuerSettings;

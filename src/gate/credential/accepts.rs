@@ -56,6 +56,11 @@ impl Accepts {
         [CredentialKind::Jwt, CredentialKind::Opaque, CredentialKind::ApiKey].iter().any(|kind| self.takes(*kind))
     }
 
+    /// Whether `Authorization: DPoP` is read: whether there may be tokens that are bound to a key.
+    pub(in crate::gate) fn takes_proofs(&self) -> bool {
+        [CredentialKind::Jwt, CredentialKind::Opaque].iter().any(|kind| self.takes(*kind))
+    }
+
     /// Whether `Authorization` is read at all.
     pub(in crate::gate) fn reads_authorization(&self) -> bool {
         self.takes_bearers() || self.takes(CredentialKind::Basic)

@@ -1,4 +1,4 @@
-//! `Authorization`: `Bearer` (RFC 6750, section 2.1) and `Basic` (RFC 7617, section 2), and what a bearer text is.
+//! `Authorization`: `Bearer` (RFC 6750, section 2.1), `DPoP` (RFC 9449, section 7.1) and `Basic` (RFC 7617, section 2), and what a bearer text is.
 
 use super::Presented;
 use crate::crypto::api_key;
@@ -8,6 +8,8 @@ use crate::crypto::api_key;
 pub(super) enum Authorization<'a> {
     /// A bearer token.
     Bearer(&'a str),
+    /// A token with a proof in another header.
+    Dpop(&'a str),
     /// User name and password in base64.
     Basic(&'a str),
     /// Another scheme.
@@ -17,27 +19,33 @@ pub(super) enum Authorization<'a> {
 }
 
 /// Reads the header's value: a scheme, in any case, and for those that are read one or more spaces and a `b64token`.
-/// `reads_basic`: whether `Basic` is one of them.
-pub(super) fn read(value: &[u8], reads_basic: bool) -> Authorization<'_> {
+pub(super) fn read<'a>(value: &'a [u8], reads: Reads) -> Authorization<'a> {
     let end = value.iter().position(|b| !is_token_char(*b)).unwrap_or(value.len());
     let Some((scheme, rest)) = value.split_at_checked(end).filter(|(scheme, _)| !scheme.is_empty()) else {
         return Authorization::Malformed;
     };
-    let is_basic = reads_basic && scheme.eq_ignore_ascii_case(b"basic");
-    if !is_basic && !scheme.eq_ignore_ascii_case(b"bearer") {
+    let is = |name: &str| scheme.eq_ignore_ascii_case(name.as_bytes());
+    let kind: fn(&'a str) -> Authorization<'a> = if is("bearer") {
+        Authorization::Bearer
+    } else if reads.dpop && is("dpop") {
+        Authorization::Dpop
+    } else if reads.basic && is("basic") {
+        Authorization::Basic
+    } else {
         return Authorization::Other;
-    }
+    };
     let start = rest.iter().position(|b| *b != b' ').unwrap_or(rest.len());
     match rest.get(start..).map(std::str::from_utf8) {
-        Some(Ok(token)) if start > 0 && is_b64token(token) => {
-            if is_basic {
-                Authorization::Basic(token)
-            } else {
-                Authorization::Bearer(token)
-            }
-        }
+        Some(Ok(token)) if start > 0 && is_b64token(token) => kind(token),
         _ => Authorization::Malformed,
     }
+}
+
+/// Which schemes are read besides `Bearer`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reads {
+    pub(super) basic: bool,
+    pub(super) dpop: bool,
 }
 
 /// What a bearer text is, by its form alone.
@@ -71,12 +79,20 @@ mod tests {
     use crate::model::CredentialKind;
     use proptest::prelude::*;
 
+    const ALL: Reads = Reads { basic: true, dpop: true };
+
     #[test]
     fn the_scheme_is_read_in_any_case_and_the_token_as_the_grammar_has_it() {
         for (value, expected) in [
             ("Bearer abc", Authorization::Bearer("abc")),
             ("bEARER   a.b-c_d~e+f/g==", Authorization::Bearer("a.b-c_d~e+f/g==")),
             ("bASIC  dXNlcjpw", Authorization::Basic("dXNlcjpw")),
+            ("DPoP abc", Authorization::Dpop("abc")),
+            ("dpop  a.b.c", Authorization::Dpop("a.b.c")),
+            ("DPoP", Authorization::Malformed),
+            ("DPoP a b", Authorization::Malformed),
+            ("DPoP a, DPoP b", Authorization::Malformed),
+            ("DPoPx abc", Authorization::Other),
             ("Basic", Authorization::Malformed),
             ("Basic user:password", Authorization::Malformed),
             ("Bearerx abc", Authorization::Other),
@@ -95,10 +111,14 @@ mod tests {
             ("Bearer a=b", Authorization::Malformed),
             ("Bearer ä", Authorization::Malformed),
         ] {
-            assert_eq!(read(value.as_bytes(), true), expected, "{value:?}");
+            assert_eq!(read(value.as_bytes(), ALL), expected, "{value:?}");
         }
-        for value in ["Basic dXNlcjpw", "Basic", "Basic \"", "basic a b"] {
-            assert_eq!(read(value.as_bytes(), false), Authorization::Other, "{value:?} is the application's");
+        for value in ["Basic dXNlcjpw", "Basic", "Basic \"", "basic a b", "DPoP abc", "DPoP", "dpop a b"] {
+            assert_eq!(
+                read(value.as_bytes(), Reads::default()),
+                Authorization::Other,
+                "{value:?} is the application's"
+            );
         }
     }
 
@@ -116,10 +136,13 @@ mod tests {
     proptest! {
         #[test]
         fn f26_no_bytes_panic_or_make_a_token_that_is_none(value in prop::collection::vec(any::<u8>(), 0..40)) {
-            for scheme in [b"Bearer ".as_slice(), b"Basic "] {
+            for scheme in [b"Bearer ".as_slice(), b"Basic ", b"DPoP "] {
                 let value = [scheme, &value].concat();
-                if let Authorization::Bearer(token) | Authorization::Basic(token) = read(&value, true) {
-                    prop_assert!(is_b64token(token));
+                match read(&value, ALL) {
+                    Authorization::Bearer(text) | Authorization::Dpop(text) | Authorization::Basic(text) => {
+                        prop_assert!(is_b64token(text));
+                    }
+                    Authorization::Other | Authorization::Malformed => {}
                 }
             }
         }

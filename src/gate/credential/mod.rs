@@ -29,7 +29,15 @@ pub enum Presented<'a> {
     Certificate(&'a ClientCertificate),
 }
 
-impl Presented<'_> {
+impl<'a> Presented<'a> {
+    /// The text of a token that may come with a proof.
+    pub(in crate::gate) const fn token(&self) -> Option<&'a str> {
+        match self {
+            Self::Jwt(token) | Self::Opaque(token) | Self::ApiKey(token) => Some(token),
+            Self::Basic(_) | Self::Session(_) | Self::Certificate(_) => None,
+        }
+    }
+
     /// Its kind.
     pub const fn kind(&self) -> CredentialKind {
         match self {
@@ -48,6 +56,8 @@ impl Presented<'_> {
 pub(in crate::gate) enum Carrier {
     /// `Authorization`.
     Authorization,
+    /// `Authorization: DPoP`, with a proof in `DPoP`.
+    Dpop,
     /// The API-key header.
     ApiKeyHeader,
     /// `Sec-WebSocket-Protocol`.

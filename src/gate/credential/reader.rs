@@ -5,9 +5,10 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 
-use super::bearer::{self, Authorization};
+use super::bearer::{self, Authorization, Reads};
 use super::{Accepts, Carrier, Found, Presented, websocket};
 use crate::gate::headers::cookie;
+use crate::gate::proof::DPOP;
 use crate::model::denial::Reason;
 use crate::model::settings::{ForeignFormat, SessionLayout, Settings};
 use crate::model::{Client, CredentialKind, Denial};
@@ -82,6 +83,10 @@ impl Reader {
             Carrier::Authorization => {
                 headers.remove(AUTHORIZATION);
             }
+            Carrier::Dpop => {
+                headers.remove(AUTHORIZATION);
+                headers.remove(DPOP);
+            }
             Carrier::ApiKeyHeader => {
                 headers.remove(&self.api_key_header);
             }
@@ -133,10 +138,12 @@ fn authorization<'a>(headers: &'a HeaderMap, accepts: &Accepts) -> Result<Option
     if values.next().is_some() {
         return Err(Denial::because(Reason::TwoCredentials, "Authorization stands twice"));
     }
-    match bearer::read(value.as_bytes(), accepts.takes(CredentialKind::Basic)) {
+    let reads = Reads { basic: accepts.takes(CredentialKind::Basic), dpop: accepts.takes_proofs() };
+    match bearer::read(value.as_bytes(), reads) {
         Authorization::Bearer(token) if accepts.takes_bearers() => {
             Ok(Some(accepted(token, accepts, Carrier::Authorization)?))
         }
+        Authorization::Dpop(token) => Ok(Some(accepted(token, accepts, Carrier::Dpop)?)),
         Authorization::Basic(text) => {
             Ok(Some(Found { presented: Presented::Basic(text), carrier: Carrier::Authorization }))
         }

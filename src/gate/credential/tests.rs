@@ -217,3 +217,16 @@ proptest! {
         let _ = reader().read(&sent, &client, &accepts(&["jwt:main", "api_key", "basic", "session"]), true);
     }
 }
+
+#[test]
+fn a_token_with_a_proof_is_read_where_there_may_be_one() {
+    let sent = [("authorization", "DPoP a.b.c"), ("dpop", "x")];
+    assert_eq!(outcome(&["jwt:main"], &sent, false), "jwt a.b.c");
+    assert_eq!(outcome(&["session", "anyone"], &sent, false), "nothing");
+    assert_eq!(outcome(&["api_key", "anyone"], &sent, false), "nothing", "no key of ours is bound to one");
+    assert_eq!(outcome(&["anyone"], &sent, false), "nothing");
+    assert_eq!(outcome(&["jwt:main"], &[("authorization", "DPoP")], false), "CredentialMalformed");
+    assert_eq!(outcome(&["jwt:main"], &[("authorization", "DPoP pc_a_b")], false), "CredentialNotAccepted");
+    let twice = [("authorization", "DPoP a.b.c"), ("sec-websocket-protocol", "portcullis.bearer.a.b.c")];
+    assert_eq!(outcome(&["jwt:main"], &twice, false), "TwoCredentials");
+}

@@ -24,9 +24,14 @@ async fn f38_without_a_credential_or_with_a_random_one_there_is_only_a_challenge
             let request = format!("GET /secret?q=canary HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{credential}\r\n");
             let (head, body) = refused(&house, &request).await;
             assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
+            let error_of_dpop = if error.is_empty() { "" } else { "error=\"invalid_token\", " };
+            let dpop = format!("{error_of_dpop}algs=\"ES256 EdDSA\"");
             assert_eq!(
                 lines(&head, "www-authenticate"),
-                [format!("www-authenticate: Bearer realm=\"portcullis\"{error}")]
+                [
+                    format!("www-authenticate: Bearer realm=\"portcullis\"{error}"),
+                    format!("www-authenticate: DPoP {dpop}")
+                ]
             );
             assert_eq!(lines(&head, "content-type"), ["content-type: application/problem+json"]);
             let problem: serde_json::Value = serde_json::from_str(&body).unwrap();

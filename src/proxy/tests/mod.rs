@@ -74,7 +74,15 @@ impl House {
         let signer = Arc::new(Signer::generate().unwrap());
         let gate = Gate::new(&settings, shared.clone(), store, signer).unwrap();
         let upstreams = Upstreams::new(&settings.upstreams).unwrap();
-        let proxy = Proxy::new(gate, upstreams, shared, &settings.routes, true, Bytes::from_static(JWKS.as_bytes()));
+        let proxy = Proxy::new(
+            gate,
+            upstreams,
+            shared,
+            &settings.routes,
+            &settings.dpop.algorithms,
+            true,
+            Bytes::from_static(JWKS.as_bytes()),
+        );
         let listener = Listener::open(Arc::new(front), clock, Arc::new(Unobserved)).unwrap();
         let address = listener.local_addr().unwrap();
         tokio::task::spawn_local(serve(Arc::new(vec![listener]), Rc::new(proxy), Drain::new()));

@@ -245,11 +245,35 @@ async fn a_token_bound_to_a_certificate_says_which() {
         json!({}),
         json!({"x5t#S256": base64url::encode(&[7; 31])}),
         json!({"x5t#S256": 1}),
-        json!({"jkt": base64url::encode(&thumbprint)}),
+        json!({"jkt": base64url::encode(&[7; 33])}),
+        json!({"jkt": null}),
         json!({"x5t#S256": base64url::encode(&thumbprint), "jkt": "x"}),
+        json!({"x5t#S256": "x", "jkt": base64url::encode(&thumbprint)}),
+        json!({"jkt": base64url::encode(&thumbprint), "jku": "https://evil.example/"}),
+        json!([]),
+        json!(null),
         json!({"jwk": {}}),
         json!({"kid": "x"}),
     ] {
         assert_eq!(refusal(&issuers(), &with("cnf", cnf.clone())).await, Reason::TokenClaim, "{cnf}");
     }
+}
+
+#[tokio::test]
+async fn a_token_bound_to_a_key_says_which_and_may_be_bound_twice() {
+    let [certificate, key] = [[7; 32], [8; 32]].map(|thumbprint| base64url::encode(&thumbprint));
+    let by_key = verify(&issuers(), &with("cnf", json!({"jkt": key}))).await.unwrap();
+    assert_eq!((by_key.bound_certificate, by_key.bound_key), (None, Some([8; 32])));
+    let by_both = verify(&issuers(), &with("cnf", json!({"jkt": key, "x5t#S256": certificate}))).await.unwrap();
+    assert_eq!((by_both.bound_certificate, by_both.bound_key), (Some([7; 32]), Some([8; 32])));
+}
+
+#[tokio::test]
+async fn where_tokens_must_be_bound_one_that_is_not_is_refused() {
+    let strict = || issuers_with(|settings| settings.sender_constrained = true);
+    let thumbprint = base64url::encode(&[7; 32]);
+    assert_eq!(refusal(&strict(), &token(&claims())).await, Reason::TokenBinding);
+    assert_eq!(refusal(&strict(), &with("cnf", json!({}))).await, Reason::TokenClaim);
+    verify(&strict(), &with("cnf", json!({"jkt": thumbprint}))).await.unwrap();
+    verify(&strict(), &with("cnf", json!({"x5t#S256": thumbprint}))).await.unwrap();
 }
