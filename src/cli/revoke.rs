@@ -36,14 +36,14 @@ pub(super) enum Verb {
 pub(super) struct Subject {
     /// Whose
     subject: String,
-    /// The issuer of that subject: its name in the configuration, its URL, or `mtls`; default: Portcullis itself
+    /// The issuer of that subject: its name in the configuration, its URL, `mtls` or `basic`; default: Portcullis itself
     #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
     /// Only what was issued before then, such as 2026-01-31T12:00:00Z; default: now
     #[arg(long, value_name = "TIME")]
     before: Option<String>,
-    /// For certificates, which do not say when they were issued, so that new ones are refused too: for how long; default:
-    /// for ever
+    /// For certificates and passwords, which do not say when they were issued, so that new ones are refused too, and for
+    /// sessions of the application: for how long; default: for ever
     #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
     lasting: Option<Duration>,
     #[command(flatten)]

@@ -568,3 +568,26 @@ fn f49_neither_ids_nor_secrets_of_the_application_are_logged() {
         assert!(!log.contains(secret), "{secret}");
     }
 }
+
+#[test]
+fn all_of_a_subject_of_the_application_is_revoked_and_what_begins_later_is_not() {
+    let world = World::start(&JSON.replace("expires = \"ends\"", "issued_at = \"began\""));
+    let mut ids = ["BBBBBBBBBBBBBBBBBBBBBBBBBB", "CCCCCCCCCCCCCCCCCCCCCCCCCC"].into_iter();
+    let mut begun = |subject: &str| {
+        let id = ids.next().unwrap_or(ID);
+        let value = json!({ "sub": subject, "roles": "editor", "began": world.clock.now().0 }).to_string();
+        world.raw(&[b"SET", format!("app:s:{id}").as_bytes(), value.as_bytes()]);
+        format!("sid={id}")
+    };
+    let (old, other) = (begun("alice"), begun("bob"));
+    assert_eq!((world.get("/app", &old), world.get("/app", &other)), (200, 200));
+    world.pass(Duration::from_secs(5));
+    let order = json!({ "kind": "subject", "issuer": "json", "subject": "alice", "for_seconds": 7200 });
+    let answer = operate(&world.portcullis, "POST", "/v1/revocations", &order);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!((world.get("/app", &old), world.get("/app", &other)), (401, 200));
+    // Far beyond what this machine's own clock, which Redis goes by, has passed meanwhile.
+    world.pass(Duration::from_secs(3600));
+    let new = begun("alice");
+    assert_eq!((world.get("/app", &new), world.get("/app", &old)), (200, 401));
+}

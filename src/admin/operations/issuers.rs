@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{OperationError, Operations};
 use crate::model::identity::{BASIC_ISSUER, LOCAL_ISSUER, MTLS_ISSUER};
-use crate::model::settings::IssuerSettings;
+use crate::model::settings::{IssuerSettings, SessionLayout};
 
 impl Operations {
     /// The exact `iss` of an issuer that is named, or written as it is; of Portcullis itself if absent. One that nobody
@@ -16,7 +16,7 @@ impl Operations {
             name => name,
         };
         let configured = self.issuers.iter().find(|issuer| *issuer.name == *own || *issuer.issuer == *own);
-        let reserved = [LOCAL_ISSUER, MTLS_ISSUER, BASIC_ISSUER].contains(&own);
+        let reserved = self.own_issuers().any(|reserved| reserved == own);
         match configured {
             Some(issuer) if reserved && *issuer.issuer != *own => Err(OperationError::Invalid(format!(
                 "the issuer `{own}` could be issuer.{own} as well: name that one by its URL, `{}`",
@@ -43,9 +43,21 @@ impl Operations {
         })
     }
 
+    /// Those of principals that no token has.
+    fn own_issuers(&self) -> impl Iterator<Item = &str> {
+        [LOCAL_ISSUER, MTLS_ISSUER, BASIC_ISSUER].into_iter().chain(self.application())
+    }
+
+    /// The issuer of sessions that the application itself keeps.
+    pub(super) fn application(&self) -> Option<&str> {
+        match &self.session.layout {
+            SessionLayout::Foreign(foreign) => Some(&foreign.issuer),
+            _ => None,
+        }
+    }
+
     fn known_issuers(&self) -> String {
-        let own = [LOCAL_ISSUER, MTLS_ISSUER, BASIC_ISSUER].map(str::to_owned);
-        own.into_iter().chain(self.configured()).collect::<Vec<_>>().join(", ")
+        self.own_issuers().map(str::to_owned).chain(self.configured()).collect::<Vec<_>>().join(", ")
     }
 
     fn configured(&self) -> Vec<String> {

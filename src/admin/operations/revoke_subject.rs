@@ -32,7 +32,8 @@ impl Operations {
     /// That entry lives as long as a token or session can that says when it was issued. (A token without `iat` can be
     /// dated arbitrarily far ahead: an issuer of such tokens should have `iat` among its `required_claims`.)
     /// Certificates and passwords never say it: everything of such a principal is refused while the entry lives, which
-    /// is for ever unless a time is named.
+    /// is for ever unless a time is named. So it is for sessions that an application keeps, whose end nobody here knows;
+    /// those that say when they began are admitted again if they began later.
     pub(super) async fn revoke_subject(
         &self,
         issuer: Option<&str>,
@@ -46,7 +47,7 @@ impl Operations {
         let entry = self.store.revoke(what, *until).await?;
         tracing::info!(principal = %of, before = before.unwrap_or(*now).0, until = until.0, "all of a principal's revoked");
 
-        let longest = self.session.absolute_timeout;
+        let longest = until.since(*now);
         let ended = match before {
             None => self.store.end_sessions(of, longest, *now).await,
             Some(before) => self.store.end_sessions_before(of, *before, longest, *now).await,
@@ -69,12 +70,13 @@ impl Operations {
         let of = Principal::new(&issuer, plain("subject", subject)?);
         let now = self.clock.now();
         let undated = [MTLS_ISSUER, BASIC_ISSUER].contains(&&*issuer);
+        let unbounded = undated || self.application() == Some(&*issuer);
         let before = before.map(time).transpose()?;
         let problem = match (before, for_seconds) {
             (Some(_), _) if undated => {
                 Some("does not say when a credential was issued, so that nothing can be told by that time")
             }
-            (_, Some(_)) if !undated => {
+            (_, Some(_)) if !unbounded => {
                 Some("says when a credential was issued, so that new ones are admitted at once; name no duration")
             }
             (Some(before), _) if before > now => Some("has issued nothing yet at a time that lies ahead"),
@@ -83,7 +85,7 @@ impl Operations {
         if let Some(problem) = problem {
             return Err(OperationError::Invalid(format!("the issuer `{issuer}` {problem}")));
         }
-        let until = match (undated, for_seconds) {
+        let until = match (unbounded, for_seconds) {
             (true, Some(seconds)) => now.after(Duration::from_secs(seconds)),
             (true, None) => Timestamp::NEVER,
             (false, _) => now.after(self.longest_lifetime()).after(MARGIN),

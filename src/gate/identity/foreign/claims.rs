@@ -65,7 +65,8 @@ pub(super) fn identity(
         bound_certificate: None,
         bound_key: None,
         key_thumbprint: None,
-        generation: 0,
+        // Generations are times: whoever ends all sessions so far ends none that begins later.
+        generation: issued_at.map_or(0, |at| at.0),
         claims: Arc::new(attributes),
     }))
 }
