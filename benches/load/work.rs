@@ -11,7 +11,7 @@ use std::time::Duration;
 use portcullis::crypto::{Signer, api_key, session_secret};
 use portcullis::model::identity::LOCAL_ISSUER;
 use portcullis::model::observer::Unobserved;
-use portcullis::model::settings::{RedisAddress, RedisSettings, StoreKind, StoreSettings};
+use portcullis::model::settings::{RedisAddress, RedisNode, RedisSettings, StoreKind, StoreSettings};
 use portcullis::model::{ApiKeyRecord, Clock as _, Principal, SessionRecord, SystemClock, SystemEntropy, Timestamp};
 use portcullis::store::Store;
 use serde_json::{Map, json};
@@ -72,7 +72,8 @@ impl Work {
     async fn fill_store(&mut self) {
         let settings = StoreSettings {
             kind: StoreKind::Redis(RedisSettings {
-                address: RedisAddress::Tcp { host: "127.0.0.1".into(), port: self.redis.port() },
+                address: RedisAddress::Server(RedisNode { host: "127.0.0.1".into(), port: self.redis.port() }),
+                tls: None,
                 database: 0,
                 username: None,
                 password: None,

@@ -2,8 +2,11 @@
 
 pub mod certificates;
 pub mod fleet;
+pub mod cluster;
 pub mod http;
 pub mod portcullis;
 pub mod process;
 pub mod redis;
+pub mod relay;
+pub mod sentinel;
 pub mod upstream;

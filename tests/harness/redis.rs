@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis::model::observer::Unobserved;
-use portcullis::model::settings::{RedisAddress, RedisSettings, StoreKind, StoreSettings};
+use portcullis::model::settings::{RedisAddress, RedisNode, RedisSettings, RedisTls, StoreKind, StoreSettings};
 use portcullis::model::{Secret, SystemClock};
 use portcullis::store::Store;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -28,6 +28,9 @@ pub struct Redis {
 #[derive(Default, Clone)]
 pub struct RedisOptions {
     tls: bool,
+    sentinel: bool,
+    /// With `ca.pem`, `server.pem`, `server.key`; otherwise the server makes its own.
+    certificates: Option<PathBuf>,
     password: Option<String>,
     lines: Vec<String>,
 }
@@ -36,6 +39,18 @@ impl RedisOptions {
     /// TLS instead of plain TCP; [`Redis::ca`] is the certificate to trust, `localhost` the name.
     pub fn tls(mut self) -> Self {
         self.tls = true;
+        self
+    }
+
+    /// TLS with the `ca.pem`, `server.pem` and `server.key` of this folder, also between servers.
+    pub fn tls_from(mut self, folder: &Path) -> Self {
+        self.certificates = Some(folder.to_owned());
+        self.tls().line("tls-replication yes").line("tls-cluster yes")
+    }
+
+    /// A sentinel.
+    pub fn sentinel(mut self) -> Self {
+        self.sentinel = true;
         self
     }
 
@@ -62,7 +77,7 @@ impl RedisOptions {
     pub fn prepare(self) -> Redis {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let redis = Redis { child: None, folder, port: free_port(), options: self };
-        if redis.options.tls {
+        if redis.options.tls && redis.options.certificates.is_none() {
             redis.write_certificates();
         }
         redis
@@ -100,7 +115,20 @@ impl Redis {
 
     /// The certificate to trust.
     pub fn ca(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
+        self.certificates().join("ca.pem")
+    }
+
+    fn certificates(&self) -> &Path {
+        self.options.certificates.as_deref().unwrap_or_else(|| self.folder.path())
+    }
+
+    /// The password of the default user, if it has one.
+    pub fn given_password(&self) -> Option<String> {
+        self.options.password.clone()
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
     }
 
     pub fn port(&self) -> u16 {
@@ -109,12 +137,11 @@ impl Redis {
 
     /// How a store reaches it, as the default user.
     pub fn settings(&self) -> RedisSettings {
-        let address = match self.options.tls {
-            true => RedisAddress::Tls { host: "localhost".into(), port: self.port, ca: Some(self.ca()) },
-            false => RedisAddress::Tcp { host: "127.0.0.1".into(), port: self.port },
-        };
+        let host = if self.options.tls { "localhost" } else { "127.0.0.1" };
+        let address = RedisAddress::Server(RedisNode { host: host.into(), port: self.port });
+        let tls = self.options.tls.then(|| RedisTls { ca: Some(self.ca()), certificate: None });
         let password = self.options.password.clone().map(Secret::new);
-        RedisSettings { address, database: 0, username: None, password }
+        RedisSettings { address, tls, database: 0, username: None, password }
     }
 
     /// A store in it that is patient with a busy machine.
@@ -124,12 +151,17 @@ impl Redis {
 
     /// One command, over the Unix socket and past every store.
     pub fn command<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        self.try_command(words).unwrap_or_else(|e| panic!("{words:?}: {e}"))
+    }
+
+    /// The same where it may refuse.
+    pub fn try_command<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
         let password = self.options.password.as_ref().map(|p| format!("?pass={p}")).unwrap_or_default();
         let client = redis::Client::open(format!("unix://{}{password}", self.socket().display())).expect("an address");
         let mut connection = client.get_connection().expect("redis-server answers on its socket");
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]);
-        command.query(&mut connection).unwrap_or_else(|e| panic!("{words:?}: {e}"))
+        command.query(&mut connection)
     }
 
     /// Ends the process at once.
@@ -145,9 +177,13 @@ impl Redis {
     pub fn restart(&mut self) {
         self.kill();
         let configuration = self.folder.path().join("redis.conf");
-        std::fs::write(&configuration, self.configuration()).expect("redis.conf can be written");
+        // A sentinel keeps what it learns there.
+        if !(self.options.sentinel && configuration.exists()) {
+            std::fs::write(&configuration, self.configuration()).expect("redis.conf can be written");
+        }
         let mut child = Command::new("redis-server")
             .arg(&configuration)
+            .args(self.options.sentinel.then_some("--sentinel"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -157,7 +193,8 @@ impl Redis {
         let mut told = String::new();
         loop {
             let Some(Ok(line)) = output.next() else { panic!("redis-server ended:\n{told}") };
-            if line.to_lowercase().contains("ready to accept connections") {
+            let line = line.to_lowercase();
+            if line.contains("ready to accept connections") || line.contains("sentinel id is") {
                 break;
             }
             let _ = writeln!(told, "{line}");
@@ -183,9 +220,10 @@ impl Redis {
     }
 
     fn configuration(&self) -> String {
-        let file = |name: &str| self.folder.path().join(name).display().to_string();
+        let file = |name: &str| self.certificates().join(name).display().to_string();
+        let disk = if self.options.sentinel { "" } else { "save ''\nappendonly no\n" };
         let mut text = format!(
-            "bind 127.0.0.1\nsave ''\nappendonly no\ndaemonize no\ndir {}\nunixsocket {}\n",
+            "bind 127.0.0.1\n{disk}daemonize no\ndir {}\nunixsocket {}\n",
             self.folder.path().display(),
             self.socket().display()
         );
@@ -234,7 +272,17 @@ pub fn open(settings: RedisSettings, prefix: &str, timeout: Duration) -> Store {
     Store::open(&settings, Arc::new(SystemClock), Arc::new(Unobserved)).expect("a store opens without connecting")
 }
 
-fn free_port() -> u16 {
+/// Asks again until it is so.
+#[track_caller]
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !so() {
+        assert!(Instant::now() < end, "it does not come true: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }

@@ -1,6 +1,8 @@
 //! What every store must do, and what each of them must do besides.
 
 mod api_keys;
+mod client_certificate;
+mod cluster;
 mod file;
 mod foreign;
 mod generations;
@@ -10,6 +12,7 @@ mod records;
 mod redis;
 mod replays;
 mod revoke;
+mod sentinel;
 mod sessions;
 
 use std::sync::Arc;
@@ -45,7 +48,14 @@ pub fn in_redis() -> Subject<crate::harness::redis::Redis> {
     Subject { other: store.handle(), store, guard: redis }
 }
 
-/// Runs each of the functions named against every kind of store.
+/// One in something that runs already, apart from all others in it.
+pub fn within(settings: portcullis::model::settings::RedisSettings, prefix: &str) -> Subject {
+    let store = crate::harness::redis::open(settings, prefix, std::time::Duration::from_secs(20));
+    Subject { other: store.handle(), store, guard: () }
+}
+
+/// Runs each of the functions named against every kind of store. Sentinels and clusters take long to start: all share
+/// one.
 macro_rules! every_store {
     ($($name:ident)*) => {
         mod memory {
@@ -59,6 +69,18 @@ macro_rules! every_store {
             async fn $name() {
                 super::$name(&crate::store::in_redis()).await;
             })*
+        }
+        #[tokio::test]
+        async fn sentinel() {
+            let fleet = crate::harness::sentinel::Sentinels::with().replicas(1).sentinels(1).start();
+            $(println!("{}", stringify!($name));
+            $name(&crate::store::within(fleet.settings(), concat!(stringify!($name), ":"))).await;)*
+        }
+        #[tokio::test]
+        async fn cluster() {
+            let cluster = crate::harness::cluster::Cluster::start();
+            $(println!("{}", stringify!($name));
+            $name(&crate::store::within(cluster.settings(), concat!(stringify!($name), ":"))).await;)*
         }
     };
 }

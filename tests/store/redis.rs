@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis::model::Secret;
-use portcullis::model::settings::{RedisAddress, RedisSettings};
+use portcullis::model::settings::{RedisAddress, RedisNode, RedisSettings, RedisTls};
 use portcullis::store::{Store, StoreError};
 
 use super::log::is_gap;
@@ -18,7 +18,7 @@ const PASSWORD: &str = "canary-5f2c";
 const ACL: &str = "user pc on >canary-5f2c ~pc:* resetchannels -@all +@read +@write +@scripting +@connection \
                    +info +time +wait";
 
-async fn works(store: &Store) {
+pub async fn works(store: &Store) {
     store.ping().await.unwrap();
     let record = session("s1", "ada", now());
     store.sessions.create(&digest(1), &record).await.unwrap();
@@ -50,8 +50,8 @@ async fn it_is_reached_over_tls() {
 #[tokio::test]
 async fn a_certificate_of_another_ca_is_refused() {
     let (redis, other) = (Redis::with().tls().start(), Redis::with().tls().prepare());
-    let address = RedisAddress::Tls { host: "localhost".into(), port: redis.port(), ca: Some(other.ca()) };
-    let store = open(RedisSettings { address, ..redis.settings() }, "pc:", PATIENCE);
+    let tls = Some(RedisTls { ca: Some(other.ca()), certificate: None });
+    let store = open(RedisSettings { tls, ..redis.settings() }, "pc:", PATIENCE);
     let error = store.ping().await.unwrap_err().to_string();
     assert!(error.contains("certificate"), "{error}");
 }
@@ -59,7 +59,7 @@ async fn a_certificate_of_another_ca_is_refused() {
 #[tokio::test]
 async fn a_certificate_for_another_name_is_refused() {
     let redis = Redis::with().tls().start();
-    let address = RedisAddress::Tls { host: "127.0.0.1".into(), port: redis.port(), ca: Some(redis.ca()) };
+    let address = RedisAddress::Server(RedisNode { host: "127.0.0.1".into(), port: redis.port() });
     let store = open(RedisSettings { address, ..redis.settings() }, "pc:", PATIENCE);
     let error = store.ping().await.unwrap_err().to_string();
     assert!(error.contains("certificate"), "{error}");
@@ -72,8 +72,8 @@ async fn f54_a_bad_ca_file_is_refused_when_the_store_opens() {
     let missing = redis.ca().with_file_name("missing.pem");
     let key = redis.ca().with_file_name("server.key");
     for ca in [missing, key] {
-        let address = RedisAddress::Tls { host: "localhost".into(), port: redis.port(), ca: Some(ca.clone()) };
-        let kind = StoreKind::Redis(RedisSettings { address, ..redis.settings() });
+        let tls = Some(RedisTls { ca: Some(ca.clone()), certificate: None });
+        let kind = StoreKind::Redis(RedisSettings { tls, ..redis.settings() });
         let settings = StoreSettings { kind, prefix: "pc:".into(), timeout: PATIENCE, replicas: 1 };
         let clock = std::sync::Arc::new(portcullis::model::SystemClock);
         let observer = std::sync::Arc::new(portcullis::model::observer::Unobserved);

@@ -18,6 +18,7 @@ pub(super) mod log;
 pub(super) mod mtls;
 mod pattern;
 pub(super) mod preset;
+mod redis;
 pub(super) mod revocation;
 pub(super) mod roles;
 pub(super) mod route;

@@ -146,7 +146,6 @@ fn what_later_versions_bring_is_named_as_such() {
                 "1:39 `upstream.a.balance` is not available in this version",
             ],
         ),
-        ("store.url = 'redis+cluster://a'", &["1:13 `redis+cluster:` is not available in this version"]),
         ("defaults.identity.preset = 'xfcc'", &["1:28 `xfcc` is not available in this version"]),
         (
             "route.app.accept = ['opaque', 'basic']",
@@ -417,8 +416,50 @@ fn upstreams_and_stores_are_addresses_and_nothing_else() {
         ("store.url = 'memory://a'", &["1:13 `memory:` takes no host"]),
         (
             "store = { url = 'redis://a', ca = 'x' }",
-            &["1:35 `store.ca` is for `rediss://`: this connection is not encrypted"],
+            &["1:35 `store.ca` is for `rediss`: this connection is not encrypted"],
         ),
+        (
+            "store = { url = 'redis+cluster://a,b', certificate = { chain = 'c', key = 'k' } }",
+            &["1:54 `store.certificate` is for `rediss`: this connection is not encrypted"],
+        ),
+        ("store = { url = 'rediss://a', certificate = { chain = 'c' } }", &["1:31 `store.certificate` lacks `key`"]),
+        ("store.url = 'redis+cluster://a,b/1'", &["1:13 a cluster has only database 0"]),
+        ("store.url = 'redis+cluster://'", &["1:13 no host"]),
+        (
+            "store.url = 'redis+cluster://a,/0'",
+            &["1:13 one of the hosts is none: `HOST` or `HOST:PORT`, with a `,` between two"],
+        ),
+        (
+            "store.url = 'rediss+cluster://a,b:x'",
+            &["1:13 one of the hosts is none: `HOST` or `HOST:PORT`, with a `,` between two"],
+        ),
+        ("store.url = 'rediss+cluster://a,b?c=d'", &["1:13 no `?` or `#` belongs there"]),
+        (
+            "store = { url = 'redis+cluster://a', prefix = '' }",
+            &["1:47 a cluster needs a prefix that can be a hash tag, not empty and not beginning with `}`"],
+        ),
+        (
+            "store = { url = 'redis+cluster://a', prefix = '}' }",
+            &["1:47 a cluster needs a prefix that can be a hash tag, not empty and not beginning with `}`"],
+        ),
+        (
+            "store.url = 'redis+sentinel://a,b'",
+            &["1:13 the name of the master is missing: what `sentinel monitor` calls it"],
+        ),
+        ("store.url = 'rediss+sentinel://a,b/m/x'", &["1:13 the database is not a number"]),
+        (
+            "store = { url = 'redis+sentinel://a,b/m', sentinel_username = 'u' }",
+            &["1:17 a user of the sentinels without a password"],
+        ),
+        (
+            "store = { url = 'redis://a', sentinel_username = 'u' }",
+            &["1:50 `store.sentinel_username` is for sentinels, and `store.url` names none"],
+        ),
+        (
+            "store.sentinel_username = 'a'",
+            &["1:27 `store.sentinel_username` is for Redis, and `store.url` is `memory:`"],
+        ),
+        ("store.url = 'valkey://a'", &["1:13 not a store"]),
         ("store.username = 'a'", &["1:18 `store.username` is for Redis, and `store.url` is `memory:`"]),
         ("store.url = 'redis+unix://run/redis'", &["1:13 `redis+unix:` wants a path"]),
         (
@@ -433,6 +474,9 @@ fn f49_secrets_are_refused_in_the_open_and_never_shown() {
     for more in [
         "store.url = 'redis://:hunter2@a'",
         "store.url = 'redis://u:hunter2@a/x'",
+        "store.url = 'redis+sentinel://:hunter2@a,b/m'",
+        "store.url = 'redis+cluster://u:hunter2@a,b:x'",
+        "store = { url = 'redis+sentinel://a,b/m', sentinel_password = 'hunter2' }",
         "store = 'redis://u:hunter2@a'",
         "store = { url = 'redis://a', password = 'hunter2' }",
         "store = { url = 'redis://a', pasword = 'hunter2' }",

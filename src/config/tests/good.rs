@@ -94,33 +94,60 @@ fn principals_are_pairs_of_issuer_and_subject() {
     assert_eq!(pairs, ["https://id|a/b", "portcullis|c"]);
 }
 
+fn join(nodes: &[RedisNode]) -> String {
+    nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
 #[test]
 fn stores() {
     let kind = |url: &str| match good(url).settings.store.kind {
         StoreKind::Memory { file } => format!("{file:?}"),
         StoreKind::Redis(redis) => {
             let password = redis.password.map(|password| password.expose().clone());
-            format!("{:?} {} {:?} {password:?}", redis.address, redis.database, redis.username)
+            let address = match redis.address {
+                RedisAddress::Server(node) => node.to_string(),
+                RedisAddress::Unix(path) => path.display().to_string(),
+                RedisAddress::Cluster(seeds) => join(&seeds),
+                RedisAddress::Sentinel(asked) => {
+                    let password = asked.password.map(|password| password.expose().clone());
+                    format!("{} of {} as {:?} {password:?}", asked.master, join(&asked.sentinels), asked.username)
+                }
+            };
+            let tls = redis.tls.map(|tls| format!(" {:?} {:?}", tls.ca, tls.certificate)).unwrap_or_default();
+            format!("{address} {} {:?} {password:?}{tls}", redis.database, redis.username)
         }
     };
+    let ca = "Some(\"/etc/portcullis/x\") None";
+    let certificate = "None Some(CertificateFiles { chain: \"/etc/portcullis/c\", key: \"/etc/portcullis/k\" })";
     for (text, means) in [
         ("store.url = 'memory:keys.db'", "Some(\"/etc/portcullis/keys.db\")"),
-        ("store.url = 'redis://a'", "Tcp { host: \"a\", port: 6379 } 0 None None"),
-        ("store.url = 'redis://[::1]:1/3'", "Tcp { host: \"::1\", port: 1 } 3 None None"),
+        ("store.url = 'redis://a'", "a:6379 0 None None"),
+        ("store.url = 'redis://[::1]:1/3'", "[::1]:1 3 None None"),
+        ("store = { url = 'rediss://a', ca = 'x' }", &format!("a:6379 0 None None {ca}")),
         (
-            "store = { url = 'rediss://a', ca = 'x' }",
-            "Tls { host: \"a\", port: 6379, ca: Some(\"/etc/portcullis/x\") } 0 None None",
+            "store = { url = 'rediss://a', certificate = { chain = 'c', key = 'k' } }",
+            &format!("a:6379 0 None None {certificate}"),
         ),
-        ("store.url = 'redis+unix:///run/r.sock?db=2'", "Unix(\"/run/r.sock\") 2 None None"),
+        ("store.url = 'redis+cluster://a'", "a:6379 0 None None"),
+        ("store.url = 'redis+cluster://a:1,b,[::1]:2/0'", "a:1,b:6379,[::1]:2 0 None None"),
+        ("store = { url = 'rediss+cluster://a,b', ca = 'x' }", &format!("a:6379,b:6379 0 None None {ca}")),
+        ("store.url = 'redis+sentinel://a/m'", "m of a:26379 as None None 0 None None"),
+        (
+            "store = { url = 'redis+sentinel://u@a:1,b,c:3/m%20m/5', password = { env = 'WORKERS' } }",
+            "m m of a:1,b:26379,c:3 as None None 5 Some(\"u\") Some(\"3\")",
+        ),
+        (
+            "store = { url = 'rediss+sentinel://a,b/m', certificate = { chain = 'c', key = 'k' }, sentinel_username = 's', \
+             sentinel_password = { env = 'WORKERS' } }",
+            &format!("m of a:26379,b:26379 as Some(\"s\") Some(\"3\") 0 None None {certificate}"),
+        ),
+        ("store.url = 'redis+unix:///run/r.sock?db=2'", "/run/r.sock 2 None None"),
         (
             "store = { url = 'redis://a', username = 'u', password = { env = 'WORKERS' } }",
-            "Tcp { host: \"a\", port: 6379 } 0 Some(\"u\") Some(\"3\")",
+            "a:6379 0 Some(\"u\") Some(\"3\")",
         ),
         // From the environment, a URL may hold its password.
-        (
-            "store.url = { env = 'REDIS_URL' }",
-            "Tcp { host: \"redis.internal\", port: 6380 } 2 Some(\"u\") Some(\"hunter2\")",
-        ),
+        ("store.url = { env = 'REDIS_URL' }", "redis.internal:6380 2 Some(\"u\") Some(\"hunter2\")"),
     ] {
         assert_eq!(kind(text), means, "{text}");
     }

@@ -7,6 +7,7 @@ mod access;
 mod dpop;
 mod identity;
 mod listener;
+mod redis;
 mod route;
 mod upstream;
 
@@ -24,6 +25,7 @@ pub use identity::{
     SessionSettings,
 };
 pub use listener::{Bind, CertificateFiles, ClientAuth, HttpLimits, ListenerSettings, Origin, TlsSettings};
+pub use redis::{RedisAddress, RedisNode, RedisSettings, RedisTls, SentinelSettings};
 pub use route::{
     Accept, Alternative, HeaderPreset, HostPattern, IdentityField, IdentityHeaders, OnStale, PathPattern, PathSegment,
     PathTolerance, RouteMatch, RouteSettings, StreamGrace,
@@ -141,40 +143,4 @@ pub enum StoreKind {
     },
     /// In Redis.
     Redis(RedisSettings),
-}
-
-/// A standalone Redis.
-#[derive(Debug, Clone)]
-pub struct RedisSettings {
-    /// Where.
-    pub address: RedisAddress,
-    /// Database number.
-    pub database: i64,
-    /// ACL user.
-    pub username: Option<String>,
-    /// Password.
-    pub password: Option<Secret<String>>,
-}
-
-/// How to reach Redis.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RedisAddress {
-    /// `redis://`
-    Tcp {
-        /// Name or address.
-        host: String,
-        /// Port.
-        port: u16,
-    },
-    /// `rediss://`
-    Tls {
-        /// Name or address; the certificate must be for it.
-        host: String,
-        /// Port.
-        port: u16,
-        /// Certificates to trust instead of the system's.
-        ca: Option<PathBuf>,
-    },
-    /// `redis+unix://`
-    Unix(PathBuf),
 }

@@ -9,9 +9,16 @@ pub(super) fn is_broken(error: &RedisError) -> bool {
     error.is_io_error() || matches!(error.kind(), ErrorKind::Parse)
 }
 
-/// Whether another connection may lead to a server that can do it: after a failover the old one is a replica.
+/// Whether another connection may lead to a server that can do it: after a failover the old one is a replica; in a
+/// cluster keys go to other nodes, and a node may be cut off from the rest.
 pub(super) fn is_wrong_server(error: &RedisError) -> bool {
-    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
+    use ServerErrorKind::{ClusterDown, MasterDown, Moved, ReadOnly};
+    matches!(error.kind(), ErrorKind::Server(ReadOnly | MasterDown | Moved | ClusterDown))
+}
+
+/// Whether the user may not do this.
+pub(super) fn is_forbidden(error: &RedisError) -> bool {
+    matches!(error.code(), Some("NOPERM" | "ERR"))
 }
 
 /// Says what happened.
@@ -23,8 +30,21 @@ pub(super) fn told(error: &RedisError) -> StoreError {
         ErrorKind::AuthenticationFailed => {
             StoreError::Refused("Redis does not accept the user name or the password".into())
         }
+        ErrorKind::Server(kind) => elsewhere(kind).unwrap_or_else(|| refused(error)),
         _ => refused(error),
     }
+}
+
+/// What a cluster says while it changes: not a refusal, and over when it is done.
+fn elsewhere(kind: ServerErrorKind) -> Option<StoreError> {
+    let meaning = match kind {
+        ServerErrorKind::Moved => "our keys are on another node of the cluster (MOVED)",
+        ServerErrorKind::Ask => "our keys are on their way to another node of the cluster (ASK)",
+        ServerErrorKind::TryAgain => "our keys are on their way to another node of the cluster (TRYAGAIN)",
+        ServerErrorKind::ClusterDown => "the cluster is down, or this node is cut off from it (CLUSTERDOWN)",
+        _ => return None,
+    };
+    Some(StoreError::Unreachable(meaning.into()))
 }
 
 fn refused(error: &RedisError) -> StoreError {

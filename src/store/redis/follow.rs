@@ -6,7 +6,7 @@ use redis::{FromRedisValue, Pipeline, Value};
 use tokio::time::timeout;
 
 use super::Redis;
-use super::dial::Connection;
+use super::connection::Connection;
 use super::error::told;
 use super::log::ENTRY;
 use crate::model::LogEntry;
@@ -21,21 +21,34 @@ pub(super) async fn follow(redis: &Redis, after: &Position, wait: Duration) -> R
         let kept = redis.take_follower();
         let fresh = kept.is_none();
         let connection = match kept {
-            Some(connection) if connection.is_closed() => continue,
+            Some(connection) if connection.is_over() => continue,
             Some(connection) => connection,
             None => redis.dialer.dial().await?,
         };
+        redis.dialer.keep_watch();
         // A caller who leaves takes the connection along, for the server would still be blocked on it.
         let limit = wait.saturating_add(redis.timeout);
-        match timeout(limit, read(redis, &connection, after, wait)).await {
-            Ok(Ok(followed)) => {
+        let reading = timeout(limit, read(redis, &connection, after, wait));
+        let read = tokio::select! {
+            read = reading => read,
+            // The log goes on elsewhere, as another run.
+            () = connection.moved() => return Ok(Followed::Gap),
+        };
+        match read {
+            Err(_) => return Err(StoreError::Timeout(limit)),
+            Ok(Ok(followed @ Followed::Entries { .. })) => {
                 redis.put_back_follower(connection);
                 return Ok(followed);
             }
-            // Closed while nobody used it: the next one.
-            Ok(Err(StoreError::Unreachable(_))) if !fresh => {}
+            // Closed while nobody used it, or the server is not any more what it was: a new one tells.
+            Ok(_) if !fresh => {}
+            Ok(Ok(Followed::Gap)) => {
+                // What is read again must be read from this server, not over a connection to what was before it.
+                redis.link.doubt(connection.server());
+                redis.put_back_follower(connection);
+                return Ok(Followed::Gap);
+            }
             Ok(Err(error)) => return Err(error),
-            Err(_) => return Err(StoreError::Timeout(limit)),
         }
     }
 }

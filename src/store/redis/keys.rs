@@ -15,6 +15,15 @@ impl Keys {
         Self { prefix: prefix.into() }
     }
 
+    /// All of them in one slot of a cluster: a prefix without a hash tag becomes one.
+    pub(super) fn in_one_slot(prefix: &str) -> Self {
+        Self { prefix: if hash_tag(prefix).is_some() { prefix.into() } else { format!("{{{prefix}}}").into() } }
+    }
+
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// To be followed by the hexadecimal SHA-256 of the secret.
     pub(super) fn session_prefix(&self) -> String {
         format!("{}session:", self.prefix)
@@ -80,6 +89,25 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// What decides over the slot of a key that begins so: the text in the first braces, unless that is empty.
+pub(super) fn hash_tag(prefix: &str) -> Option<&str> {
+    let (_, rest) = prefix.split_once('{')?;
+    rest.split_once('}').map(|(tag, _)| tag).filter(|tag| !tag.is_empty())
+}
+
+/// The slot of a key with this hash tag: CRC-16 (XMODEM), modulo the number of slots.
+pub(super) fn slot(tag: &[u8]) -> u16 {
+    let crc = tag.iter().fold(0_u16, |crc, byte| {
+        (0..8).fold(
+            crc ^ (u16::from(*byte) << 8),
+            |crc, _| {
+                if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
+            },
+        )
+    });
+    crc % 16384
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +120,24 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), pairs.len());
+    }
+
+    #[test]
+    fn slots_are_those_of_the_specification() {
+        assert_eq!(slot(b"123456789"), 0x31c3);
+        assert_eq!(slot(b"user1000"), 3443);
+    }
+
+    #[test]
+    fn all_keys_of_a_cluster_share_a_hash_tag() {
+        for (prefix, tag) in [("pc:", "pc:"), ("app{1}:", "1"), ("a{", "a{"), ("{}a", "{"), ("a}b", "a")] {
+            assert_eq!(hash_tag(Keys::in_one_slot(prefix).prefix()), Some(tag), "{prefix}");
+        }
+        assert_eq!(Keys::in_one_slot("pc:").log(), "{pc:}log");
+        assert_eq!(Keys::in_one_slot("app{1}:").log(), "app{1}:log");
+        for prefix in ["", "}"] {
+            assert_eq!(hash_tag(Keys::in_one_slot(prefix).prefix()), None, "{prefix}");
+        }
     }
 
     #[test]

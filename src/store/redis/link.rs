@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::Request;
-use super::dial::{Connection, Dialer};
+use super::connection::Connection;
+use super::dial::Dialer;
 use super::error::{is_broken, is_wrong_server, told};
 use crate::model::{Entropy, SystemEntropy};
 use crate::store::StoreError;
@@ -66,7 +67,7 @@ impl Link {
         }
     }
 
-    /// Asks; once more if the connection turns out to have been closed. Every request may be made twice: what the
+    /// Asks; once more if the connection turns out to have been closed, or to lead to the wrong server. Every request may be made twice: what the
     /// first one did is at worst reported as an error.
     async fn attempt(
         &self,
@@ -80,11 +81,13 @@ impl Link {
             match send(request, &connection).await {
                 Ok(value) => return Ok((value, connection)),
                 Err(error) => {
-                    let broken = is_broken(&error);
-                    if broken || is_wrong_server(&error) {
+                    let gone = if is_broken(&error) {
                         self.shared.lose(&connection);
-                    }
-                    if !broken || !again {
+                        true
+                    } else {
+                        is_wrong_server(&error) && self.shared.leave(&connection, &told(&error))
+                    };
+                    if !gone || !again {
                         return Err(told(&error));
                     }
                     again = false;
@@ -93,13 +96,26 @@ impl Link {
         }
     }
 
+    /// The connection in use leads to another life of the server than it seemed, unless it leads to this one.
+    pub(super) fn doubt(&self, server: &str) {
+        let state = self.shared.state.borrow().clone();
+        if let State::Up(connection) = state
+            && connection.server() != server
+        {
+            self.shared.lose(&connection);
+        }
+    }
+
     async fn ready(&self) -> Result<Arc<Connection>, StoreError> {
         let mut states = self.shared.state.subscribe();
         loop {
             let state = states.borrow_and_update().clone();
             match state {
-                State::Up(connection) if connection.is_closed() => self.shared.lose(&connection),
-                State::Up(connection) => return Ok(connection),
+                State::Up(connection) if connection.is_over() => self.shared.lose(&connection),
+                State::Up(connection) => {
+                    self.shared.dialer.keep_watch();
+                    return Ok(connection);
+                }
                 State::Down(error) => return Err(error),
                 State::Idle => self.shared.begin(),
                 State::Connecting => {
@@ -131,6 +147,18 @@ impl Shared {
         if self.replace(connection, State::Connecting) {
             tokio::spawn(connect(Arc::downgrade(self), None));
         }
+    }
+
+    /// This connection leads to the wrong server: says whether callers wait for the next one. One that was made a moment
+    /// ago was the best to be had, so that the next one waits.
+    fn leave(self: &Arc<Self>, connection: &Arc<Connection>, error: &StoreError) -> bool {
+        let young = connection.age() < LONGEST_PAUSE;
+        if young {
+            self.trip(Some(connection), error);
+        } else {
+            self.lose(connection);
+        }
+        !young
     }
 
     /// Callers fail at once until there is a new connection.
@@ -182,7 +210,7 @@ async fn connect(link: Weak<Shared>, mut pause: Option<Duration>) {
 }
 
 /// Between half of it and all of it, so that many instances do not come at once.
-fn jittered(pause: Duration) -> Duration {
+pub(super) fn jittered(pause: Duration) -> Duration {
     let mut random = [0];
     SystemEntropy.fill(&mut random);
     pause / 2 + pause / 2 * u32::from(random[0]) / 255

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use redis::{Script, ScriptInvocation};
 
-use super::dial::Connection;
+use super::connection::Connection;
 use super::generations::raising;
 use super::sessions::MAX;
 use super::{Redis, follow};
@@ -116,12 +116,12 @@ impl Redis {
     /// Where there are replicas, a failover must not undo a revocation: one of them has to have it.
     async fn wait_for_replica(&self, connection: &Arc<Connection>) -> Result<(), StoreError> {
         let replicas = match self.call::<String>(redis::cmd("INFO").arg("replication")).await {
-            Ok(info) => info.lines().find_map(|line| line.strip_prefix("connected_slaves:")?.parse().ok()).unwrap_or(0),
+            Ok(info) => info.lines().any(is_replica),
             // Not permitted to ask.
-            Err(StoreError::Refused(_)) => 0,
+            Err(StoreError::Refused(_)) => false,
             Err(error) => return Err(error),
         };
-        if replicas == 0_u32 {
+        if !replicas {
             return Ok(());
         }
         let patience = u64::try_from(self.timeout.as_millis() / 2).unwrap_or(u64::MAX).max(1);
@@ -146,6 +146,11 @@ impl Redis {
         let id = text.split_once('-').and_then(|(ms, sequence)| Some((ms.parse().ok()?, sequence.parse().ok()?)));
         id.ok_or_else(|| StoreError::damaged(self.keys.log(), "an entry's id is not two numbers"))
     }
+}
+
+/// `slave0:ip=…,port=…,state=online,…`. One that is still given all the data cannot confirm anything, nor be promoted.
+fn is_replica(line: &str) -> bool {
+    line.starts_with("slave") && line.split(',').any(|field| field == "state=online")
 }
 
 fn new_run() -> String {

@@ -1,4 +1,4 @@
-//! In Redis (6.2 or later, a single server).
+//! In Redis (6.2 or later): one server, the master that sentinels name, or one node of a cluster.
 //!
 //! All keys begin with the configured prefix (`pc:` below):
 //!
@@ -14,42 +14,58 @@
 //! | `pc:used:<hexadecimal digest>` | that something was used (a DPoP proof, say); expires when it may be forgotten |
 //! | `pc:log`, `pc:log:run` | the stream that announces them, kept for an hour, and its run |
 //!
+//! In a cluster `{pc:}` stands for `pc:`, so that all keys are in one slot.
+//!
 //! An ACL user needs `~pc:* +@read +@write +@scripting +@connection +info +time +wait`; where an application's sessions are
-//! read, also `%R~sess:*` (their prefix).
+//! read, also `%R~sess:*` (their prefix). In a cluster it needs `~{pc:}*`, and `+cluster|info +cluster|myid
+//! +cluster|slots` besides. A user of sentinels needs `+@connection +sentinel|master
+//! +sentinel|get-master-addr-by-name +sentinel|sentinels`.
 //!
 //! What changes with use stands beside the JSON, never in it: a script could not write the JSON back unharmed.
 
 mod api_keys;
+mod cluster;
+mod connection;
 mod dial;
 mod error;
 mod follow;
 mod foreign;
 mod generations;
 mod health;
+mod home;
 mod keys;
 mod link;
 mod log;
 mod replays;
+mod sentinel;
 mod sessions;
+mod tls;
+mod watch;
+mod wire;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::{Cmd, FromRedisValue, Pipeline, ScriptInvocation};
 
-use self::dial::{Connection, Dialer};
+use self::connection::Connection;
+use self::dial::Dialer;
 use self::keys::Keys;
 use self::link::Link;
 use super::{Backend, Reply, Store, StoreError};
-use crate::model::settings::RedisSettings;
+use crate::model::settings::{RedisAddress, RedisSettings};
 
 /// A store in Redis. Nothing is connected before the first call.
 ///
 /// # Errors
-/// A CA file that cannot be read, a host that cannot be a certificate's name.
+/// A CA or certificate file that cannot be read, a host that cannot be a certificate's name.
 pub(super) fn open(settings: &RedisSettings, prefix: &str, timeout: Duration) -> Result<Store, StoreError> {
-    let dialer = Arc::new(Dialer::new(settings, timeout)?);
-    Ok(Arc::new(Redis::new(dialer, Keys::new(prefix), timeout)).store())
+    let keys = match settings.address {
+        RedisAddress::Cluster(_) => Keys::in_one_slot(prefix),
+        _ => Keys::new(prefix),
+    };
+    let dialer = Arc::new(Dialer::new(settings, keys.prefix(), timeout)?);
+    Ok(Arc::new(Redis::new(dialer, keys, timeout)).store())
 }
 
 /// One handle.
