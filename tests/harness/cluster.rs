@@ -98,6 +98,19 @@ impl Cluster {
         self.nodes.iter().position(|one| one.port() == *port).expect("one of the nodes")
     }
 
+    /// Has a replica of the owner take over while the owner lives; returns once it has.
+    pub fn fail_over_to(&self, replica: &Redis) {
+        let (owner, myself) = (self.owner(), id(replica));
+        let of = id(owner);
+        let info = || replica.command::<String>(&["INFO", "replication"]);
+        until("it can take over", || {
+            let known: Vec<String> = owner.command(&["CLUSTER", "REPLICAS", &of]);
+            info().contains("link_status:up") && known.iter().any(|line| line.starts_with(&myself))
+        });
+        replica.command::<()>(&["CLUSTER", "FAILOVER"]);
+        until("it has taken over", || info().contains("role:master"));
+    }
+
     /// Ends its process at once; its replica takes over, in two or three seconds.
     pub fn kill_owner(&mut self) {
         let index = self.owner_index();

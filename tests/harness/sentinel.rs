@@ -158,6 +158,15 @@ impl Sentinels {
         until("it is one", || self.master().command::<String>(&["INFO", "replication"]).contains("role:master"));
     }
 
+    /// Waits until all other servers are its replicas.
+    pub fn settle(&self) {
+        let master = self.index();
+        for (_, server) in self.servers.iter().enumerate().filter(|(n, one)| *n != master && one.is_running()) {
+            let synced = || server.command::<String>(&["INFO", "replication"]).contains("master_link_status:up");
+            until("it is a replica", synced);
+        }
+    }
+
     /// Starts them, or those of them that do not run, and waits until they know each other.
     pub fn start_sentinels(&mut self) {
         for sentinel in &mut self.sentinels {

@@ -39,6 +39,11 @@ pub async fn is_gap(store: &Store, after: &Position) -> bool {
     matches!(store.log.follow(after, LONG).await.unwrap(), Followed::Gap)
 }
 
+/// Whether it can be followed from there; does not wait for anything.
+pub async fn goes_on(store: &Store, after: &Position) -> bool {
+    matches!(store.log.follow(after, NOW).await, Ok(Followed::Entries { .. }))
+}
+
 async fn what_is_appended_is_announced_in_order_to_every_handle<G>(of: &Subject<G>) {
     let start = of.other.log.replay(now()).await.unwrap().position;
     let entries = ["a", "c", "b"].map(|id| revoked(id, plus(now(), HOUR)));

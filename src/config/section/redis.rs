@@ -92,7 +92,7 @@ pub(super) fn read(scheme: Scheme, text: &str, section: &Section<'_>) -> Result<
 }
 
 /// The URL with its first host only, and the other hosts.
-fn split<'a>(scheme: Scheme, text: &'a str) -> Result<(String, Vec<&'a str>), Fault> {
+fn split(scheme: Scheme, text: &str) -> Result<(String, Vec<&str>), Fault> {
     if !matches!(scheme.kind, Kind::Sentinel | Kind::Cluster) {
         return Ok((text.to_owned(), Vec::new()));
     }

@@ -62,9 +62,9 @@ pub(in crate::config) fn read(context: &Context<'_>) -> Option<StoreSettings> {
     }
     let prefix = section.text("prefix")?;
     if let Some(StoreKind::Redis(RedisSettings { address: RedisAddress::Cluster(_), .. })) = &kind
-        && (prefix.is_empty() || prefix.starts_with('}'))
+        && prefix.starts_with('}')
     {
-        let fault = Fault::new("a cluster needs a prefix that can be a hash tag, not empty and not beginning with `}`");
+        let fault = Fault::new("a cluster needs a prefix that can be a hash tag, and this one begins with `}`");
         section.problem("prefix", fault.help("store.prefix = \"pc:\""));
     }
     Some(StoreSettings {

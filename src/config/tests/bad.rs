@@ -426,21 +426,19 @@ fn upstreams_and_stores_are_addresses_and_nothing_else() {
         ("store.url = 'redis+cluster://a,b/1'", &["1:13 a cluster has only database 0"]),
         ("store.url = 'redis+cluster://'", &["1:13 no host"]),
         (
-            "store.url = 'redis+cluster://a,/0'",
+            "store.url = 'redis+cluster://a,b:c/0'",
             &["1:13 one of the hosts is none: `HOST` or `HOST:PORT`, with a `,` between two"],
         ),
+        ("store.url = 'redis+sentinel://a,/m'", &["1:13 no host"]),
+        ("store.url = 'redis+sentinel://a,b#c/m'", &["1:13 no `?` or `#` belongs there"]),
         (
             "store.url = 'rediss+cluster://a,b:x'",
             &["1:13 one of the hosts is none: `HOST` or `HOST:PORT`, with a `,` between two"],
         ),
         ("store.url = 'rediss+cluster://a,b?c=d'", &["1:13 no `?` or `#` belongs there"]),
         (
-            "store = { url = 'redis+cluster://a', prefix = '' }",
-            &["1:47 a cluster needs a prefix that can be a hash tag, not empty and not beginning with `}`"],
-        ),
-        (
             "store = { url = 'redis+cluster://a', prefix = '}' }",
-            &["1:47 a cluster needs a prefix that can be a hash tag, not empty and not beginning with `}`"],
+            &["1:47 a cluster needs a prefix that can be a hash tag, and this one begins with `}`"],
         ),
         (
             "store.url = 'redis+sentinel://a,b'",

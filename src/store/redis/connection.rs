@@ -41,8 +41,10 @@ impl Connection {
         Ok(Self { wire, server, master, since: Instant::now(), tenancy: None })
     }
 
-    /// Over as soon as our keys are known to be elsewhere.
+    /// Over as soon as our keys are known to be elsewhere. A master that was deposed and reinstated before it heard of
+    /// either is another one as well: what the one between them took, it lacks.
     pub(super) fn with(mut self, tenancy: Tenancy) -> Self {
+        self.server = format!("{}.{}", self.server, tenancy.epoch()).into();
         self.tenancy = Some(tenancy);
         self
     }

@@ -44,6 +44,10 @@ pub(super) struct Tenancy {
 }
 
 impl Tenancy {
+    pub(super) const fn epoch(&self) -> u64 {
+        self.home.epoch
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.current.borrow().as_ref() != Some(&self.home)
     }

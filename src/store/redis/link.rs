@@ -152,7 +152,7 @@ impl Shared {
     /// This connection leads to the wrong server: says whether callers wait for the next one. One that was made a moment
     /// ago was the best to be had, so that the next one waits.
     fn leave(self: &Arc<Self>, connection: &Arc<Connection>, error: &StoreError) -> bool {
-        let young = connection.age() < LONGEST_PAUSE;
+        let young = connection.age() < FIRST_PAUSE;
         if young {
             self.trip(Some(connection), error);
         } else {
