@@ -1,8 +1,8 @@
 //! Starts real servers and speaks to them byte for byte.
 
 pub mod certificates;
-pub mod fleet;
 pub mod cluster;
+pub mod fleet;
 pub mod http;
 pub mod portcullis;
 pub mod process;
