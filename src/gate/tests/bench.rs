@@ -176,10 +176,16 @@ pub(super) fn route(name: &str, accept: &[&str]) -> RouteSettings {
 }
 
 pub(super) fn token(issuer: &str, secret: &[u8], subject: &str) -> String {
-    let claims = json!({
+    token_with(issuer, secret, subject, json!({}))
+}
+
+/// With these claims besides.
+pub(super) fn token_with(issuer: &str, secret: &[u8], subject: &str, more: serde_json::Value) -> String {
+    let mut claims = json!({
         "iss": issuer, "aud": "orders", "sub": subject, "jti": subject,
         "iat": NOW.as_secs(), "exp": NOW.as_secs() + 600, "scope": "read",
     });
+    claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret);
     let encode = crate::crypto::base64url::encode;
     let input = format!("{}.{}", encode(br#"{"alg":"HS256","typ":"JWT"}"#), encode(claims.to_string().as_bytes()));

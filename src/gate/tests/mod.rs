@@ -177,6 +177,36 @@ async fn failed_attempts_are_counted_and_then_not_even_looked_at() {
 }
 
 #[tokio::test]
+async fn a_proof_that_fails_is_an_attempt_and_one_that_lacks_our_nonce_is_none() {
+    use crate::crypto::base64url;
+    use crate::crypto::digest::sha256;
+    use crate::crypto::testing::P256;
+    let jwk = P256.jwk("k");
+    let members = json!({"crv": jwk["crv"], "kty": jwk["kty"], "x": jwk["x"], "y": jwk["y"]});
+    let bound_to = base64url::encode(&sha256(members.to_string().as_bytes()));
+    let token = bench::token_with("https://id.example.com", bench::MAIN, "alice", json!({"cnf": {"jkt": bound_to}}));
+    let proof = |method: &str, nonce: &str| {
+        let claims = json!({
+            "jti": "p", "htm": method, "htu": "https://app.example/all", "iat": NOW.as_secs(), "nonce": nonce,
+            "ath": base64url::encode(&sha256(token.as_bytes())),
+        });
+        P256.token(&json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk}), &claims)
+    };
+    let limited = RouteSettings { limits: vec!["failures".into()], ..route("all", &["jwt:main", "anyone"]) };
+    let limits = BTreeMap::from([limit("failures", LimitStage::FailedAuthentication, 2)]);
+    let bench = Bench::with(vec![limited], |s| s.limits = limits, |_| {});
+    let with = |proof: &str| get("/all").with("authorization", &format!("DPoP {token}")).with("dpop", proof);
+    for _ in 0..5 {
+        assert_eq!(bench.outcome(&with(&proof("GET", "another's"))).await, "ProofNonce");
+    }
+    let nonce = bench.ask(&with(&proof("GET", ""))).await.unwrap_err().nonce.unwrap();
+    assert_eq!(bench.outcome(&with(&proof("GET", &nonce))).await, "jwt alice");
+    assert_eq!(bench.outcome(&with(&proof("GET", &nonce))).await, "ProofReplayed");
+    assert_eq!(bench.outcome(&with(&proof("POST", &nonce))).await, "ProofInvalid");
+    assert_eq!(bench.outcome(&with(&proof("GET", &nonce))).await, "TooManyFailures");
+}
+
+#[tokio::test]
 async fn limits_stand_before_and_after_authentication() {
     let before = RouteSettings { limits: vec!["before".into()], ..route("before", &["jwt:main"]) };
     let after = RouteSettings { limits: vec!["after".into()], ..route("after", &["jwt:main"]) };
