@@ -10,6 +10,7 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 
 use super::histogram::Histogram;
+use super::issuers::IssuerCounts;
 use super::proof::ProofOutcome;
 use crate::model::denial::Reason;
 use crate::model::{CredentialKind, Observer, Revocation, Timestamp};
@@ -118,22 +119,15 @@ impl Observer for Metrics {
     }
 
     fn jwks_refresh(&self, issuer: &str, ok: bool) {
-        if let Some(issuer) = self.counts.issuer(issuer) {
-            let count = if ok { &issuer.succeeded } else { &issuer.failed };
-            count.fetch_add(1, Ordering::Relaxed);
-        }
+        self.counts.of_issuer(issuer, |counts| counts.refreshed(ok));
     }
 
     fn jwks_demand(&self, issuer: &str) {
-        if let Some(issuer) = self.counts.issuer(issuer) {
-            issuer.demanded.fetch_add(1, Ordering::Relaxed);
-        }
+        self.counts.of_issuer(issuer, IssuerCounts::demanded);
     }
 
     fn jwks_keys(&self, issuer: &str, fetched_at: Timestamp) {
-        if let Some(issuer) = self.counts.issuer(issuer) {
-            issuer.fetched_at.store(fetched_at.0, Ordering::Relaxed);
-        }
+        self.counts.of_issuer(issuer, |counts| counts.keys(fetched_at));
     }
 }
 
@@ -211,17 +205,6 @@ pub(super) struct StoreCalls {
     pub(super) duration: Histogram,
 }
 
-/// Of one issuer.
-#[derive(Debug, Default)]
-pub(super) struct IssuerCounts {
-    pub(super) name: Arc<str>,
-    pub(super) succeeded: AtomicU64,
-    pub(super) failed: AtomicU64,
-    pub(super) demanded: AtomicU64,
-    /// When its keys were fetched, in milliseconds since the epoch; 0 without keys that were.
-    pub(super) fetched_at: AtomicU64,
-}
-
 /// Classes of status codes.
 pub(super) const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -246,18 +229,15 @@ impl Counts {
             route_index,
             store_calls: Default::default(),
             refused: Default::default(),
-            issuers: issuers
-                .iter()
-                .map(|name| IssuerCounts { name: Arc::clone(name), ..IssuerCounts::default() })
-                .collect(),
+            issuers: issuers.iter().map(IssuerCounts::new).collect(),
             staleness_millis: AtomicU64::new(NEVER),
             revocations: Default::default(),
             ready: AtomicU64::new(0),
         }
     }
 
-    fn issuer(&self, name: &str) -> Option<&IssuerCounts> {
-        self.issuers.iter().find(|known| &*known.name == name)
+    fn of_issuer(&self, name: &str, count: impl FnOnce(&IssuerCounts)) {
+        self.issuers.iter().find(|known| &*known.name == name).map(count);
     }
 
     /// The current thread's.

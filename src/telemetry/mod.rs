@@ -1,6 +1,7 @@
 //! What the process tells: logs and metrics.
 
 mod histogram;
+mod issuers;
 pub mod log;
 pub mod metrics;
 mod proof;

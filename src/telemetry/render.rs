@@ -10,6 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::histogram::Snapshot;
+use super::issuers;
 use super::metrics::{CLASSES, CREDENTIALS, Counts, NEVER, Named, Shard, StoreCalls, credential_index};
 use super::proof::ProofOutcome;
 use crate::model::Revocation;
@@ -26,7 +27,7 @@ impl Collector for Counts {
         self.gauges(to)?;
         self.refused_connections(to)?;
         self.store_calls(to)?;
-        self.jwks(to)
+        issuers::encode(&self.issuers, to)
     }
 }
 
@@ -136,48 +137,29 @@ impl Counts {
         Ok(())
     }
 
-    fn jwks(&self, to: &mut DescriptorEncoder) -> fmt::Result {
-        let help = "Fetches of issuers' keys, by issuer and success";
-        let mut family = counters(to, "portcullis_jwks_refreshes", help)?;
-        for issuer in &self.issuers {
-            for (ok, count) in [(true, &issuer.succeeded), (false, &issuer.failed)] {
-                counter(&mut family, &[("issuer", &*issuer.name), ("ok", yes_no(ok))], count.load(Ordering::Relaxed))?;
-            }
-        }
-        let help = "Fetches of issuers' keys that were caused by a token that no key fitted, by issuer";
-        let mut family = counters(to, "portcullis_jwks_demands", help)?;
-        for issuer in &self.issuers {
-            counter(&mut family, &[("issuer", &*issuer.name)], issuer.demanded.load(Ordering::Relaxed))?;
-        }
-        let help = "When the keys that an issuer's tokens are verified with were fetched; absent where none were";
-        let name = "portcullis_jwks_fetched_timestamp_seconds";
-        let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for issuer in &self.issuers {
-            let millis = issuer.fetched_at.load(Ordering::Relaxed);
-            if millis > 0 {
-                #[expect(clippy::cast_precision_loss, reason = "a time in this age needs 41 bits of precision")]
-                let seconds = ConstGauge::new(millis as f64 / 1e3);
-                seconds.encode(family.encode_family(&[("issuer", &*issuer.name)])?)?;
-            }
-        }
-        Ok(())
-    }
-
     fn sum<'a>(&'a self, of: impl Fn(&'a Shard) -> Option<&'a AtomicU64>) -> u64 {
         self.shards.iter().filter_map(of).map(|count| count.load(Ordering::Relaxed)).sum()
     }
 }
 
-const fn yes_no(flag: bool) -> &'static str {
+pub(super) const fn yes_no(flag: bool) -> &'static str {
     if flag { "true" } else { "false" }
 }
 
 /// A family of counters; the encoder adds `_total` to the name.
-fn counters<'a>(to: &'a mut DescriptorEncoder, name: &'a str, help: &str) -> Result<MetricEncoder<'a>, fmt::Error> {
+pub(super) fn counters<'a>(
+    to: &'a mut DescriptorEncoder,
+    name: &'a str,
+    help: &str,
+) -> Result<MetricEncoder<'a>, fmt::Error> {
     to.encode_descriptor(name, help, None, MetricType::Counter)
 }
 
-fn counter<const N: usize>(family: &mut MetricEncoder, labels: &[(&str, &str); N], count: u64) -> fmt::Result {
+pub(super) fn counter<const N: usize>(
+    family: &mut MetricEncoder,
+    labels: &[(&str, &str); N],
+    count: u64,
+) -> fmt::Result {
     ConstCounter::new(count).encode(family.encode_family(labels)?)
 }
 

@@ -184,3 +184,37 @@ async fn passengers_of_a_crash_are_refused_rather_than_left_waiting() {
     }
     assert!(cache.flights().lock().is_empty());
 }
+
+/// Boards the next flight of the same credential the moment that the one before has landed.
+struct BoardsAnother {
+    cache: &'static Cache,
+    verifier: Verifier,
+    waiter: Mutex<Option<Pin<Box<dyn Future<Output = Outcome> + Send>>>>,
+}
+
+impl std::task::Wake for BoardsAnother {
+    fn wake(self: Arc<Self>) {
+        *self.waiter.lock().unwrap() = Some(self.verifier.waiter(self.cache, KEY));
+    }
+}
+
+#[tokio::test]
+async fn a_landing_takes_no_later_flight_off_the_list() {
+    let cache: &'static Cache = Box::leak(Box::new(Cache::new(10, 1 << 30)));
+    let verifier = Verifier::new();
+    let mut first = verifier.waiter(cache, KEY);
+    let another = Arc::new(BoardsAnother { cache, verifier: verifier.clone(), waiter: Mutex::default() });
+    let waker = Arc::clone(&another).into();
+    assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    verifier.let_go(1);
+    let second = loop {
+        tokio::task::yield_now().await;
+        if let Some(second) = another.waiter.lock().unwrap().take() {
+            break second;
+        }
+    };
+    assert!(first.await.is_ok());
+    verifier.let_go(1);
+    assert!(second.await.is_ok());
+    assert_eq!(verifier.begun(), 2);
+}
