@@ -100,6 +100,8 @@ impl Bench {
         let shared = Arc::new(Shared {
             issuers: Arc::new(Issuers::new(&settings.issuers, clock.clone(), Arc::new(Unobserved)).expect("keys")),
             cache: Cache::new(cached, 1 << 30),
+            introspector: None,
+            passwords: None,
             revocations,
             proofs: Instance::new(&settings.dpop, &SystemEntropy),
             limits: Limits::new(&settings.limits, clock.clone()),

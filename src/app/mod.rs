@@ -22,9 +22,9 @@ pub use running::{Drained, Running};
 use self::sockets::Sockets;
 use self::workers::{WorkerParts, Workers};
 use crate::admin::{Api, Operations, Readiness, in_force};
-use crate::crypto::{Issuers, KeyError, Signer};
+use crate::crypto::{Introspector, Issuers, KeyError, Signer};
 use crate::edge::{Drain, ListenError};
-use crate::gate::identity::Cache;
+use crate::gate::identity::{Cache, Passwords};
 use crate::gate::limit::Limits;
 use crate::gate::proof::Instance;
 use crate::gate::revocation::RevocationSet;
@@ -141,6 +141,8 @@ fn shared(
     Ok(Arc::new(Shared {
         issuers: Arc::new(Issuers::new(&settings.issuers, clock.clone(), metrics.clone())?),
         cache: Cache::new(CACHED_CREDENTIALS, CACHED_BYTES),
+        introspector: introspector(settings, clock)?,
+        passwords: passwords(settings, &**entropy)?,
         revocations: RevocationSet::new(settings.max_staleness),
         proofs: Instance::new(&settings.dpop, &**entropy),
         limits: Limits::new(&settings.limits, clock.clone()),
@@ -148,6 +150,16 @@ fn shared(
         clock: clock.clone(),
         entropy: entropy.clone(),
     }))
+}
+
+fn introspector(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Option<Arc<Introspector>>, StartError> {
+    let introspector = settings.opaque.as_ref().map(|opaque| Introspector::new(opaque, clock.clone())).transpose();
+    introspector.map(|found| found.map(Arc::new)).map_err(|problem| StartError::Configuration(problem.to_string()))
+}
+
+fn passwords(settings: &Settings, entropy: &dyn Entropy) -> Result<Option<Arc<Passwords>>, StartError> {
+    let passwords = settings.basic.as_ref().map(|basic| Passwords::open(basic, entropy)).transpose();
+    passwords.map(|found| found.map(Arc::new)).map_err(|problem| StartError::Configuration(problem.to_string()))
 }
 
 /// With a series for each route and issuer.

@@ -134,6 +134,16 @@ pub(super) const ROOT: &[Key] = &[
     Key::new("issuer", Shape::Map(&Shape::Table(section::issuer::KEYS)), "Who signs tokens, by name."),
     Key::new("dpop", Shape::Table(section::dpop::KEYS), "Proofs that a client holds the key of its token (RFC 9449).")
         .default(Given::Table),
+    Key::new(
+        "opaque",
+        Shape::Table(section::opaque::KEYS),
+        "Bearer tokens that only their issuer can read: it is asked what each means (RFC 7662).",
+    ),
+    Key::new(
+        "basic",
+        Shape::Table(section::basic::KEYS),
+        "User names and passwords (RFC 7617), from an htpasswd file.",
+    ),
     Key::new("api_key", Shape::Table(section::api_key::KEYS), "API keys.").default(Given::Table),
     Key::new(
         "mtls",
@@ -164,6 +174,4 @@ pub(super) const ROOT: &[Key] = &[
     Key::later("tracing"),
     Key::later("audit"),
     Key::later("policy"),
-    Key::later("opaque"),
-    Key::later("basic"),
 ];

@@ -201,6 +201,7 @@ fn settings(context: &Context<'_>) -> Option<Settings> {
     let (admin, log, store) = (s::admin::read(context), s::log::read(context), s::store::read(context));
     let (max_staleness, session) = (s::revocation::read(context), s::session::read(context));
     let (issuers, api_key, mtls) = (s::issuer::read(context), s::api_key::read(context), s::mtls::read(context));
+    let (opaque, basic) = (s::opaque::read(context), s::basic::read(context));
     let (assertion, limits, roles) = (s::assertion::read(context), s::limit::read(context), s::roles::read(context));
     let dpop = s::dpop::read(context, store.as_ref());
     let upstreams = s::upstream::read(context);
@@ -217,6 +218,8 @@ fn settings(context: &Context<'_>) -> Option<Settings> {
         session: session?,
         issuers,
         dpop: dpop?,
+        opaque,
+        basic,
         api_key: api_key?,
         mtls,
         assertion: assertion?,

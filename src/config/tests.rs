@@ -1,6 +1,7 @@
 //! Whole configurations: what they mean, and what is said of bad ones.
 
 mod bad;
+mod credentials;
 mod dpop;
 mod files;
 mod foreign;

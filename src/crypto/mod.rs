@@ -8,9 +8,12 @@ mod crc32;
 pub mod dev_certs;
 pub mod digest;
 pub mod dpop;
+pub mod htpasswd;
+pub mod introspection;
 pub mod issuers;
 pub mod jwt;
 mod key;
+pub mod keyed;
 pub mod session_secret;
 mod shown;
 pub mod signed_value;
@@ -18,6 +21,7 @@ pub mod signer;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use introspection::{Introspected, Introspector};
 pub use issuers::{Issuers, KeyError};
 pub(crate) use jwt::json;
 pub use jwt::{Unverified, VerifiedToken};

@@ -24,7 +24,7 @@ use self::credential::{Companion, Found, Presented};
 use self::permit::Grant;
 use self::plan::Plan;
 use self::route::Router;
-use crate::crypto::{Issuers, Signer};
+use crate::crypto::{Introspector, Issuers, Signer};
 use crate::model::denial::Reason;
 use crate::model::settings::{LimitStage, Settings};
 use crate::model::{Client, Clock, CredentialKind, Denial, Entropy, Identity, Timestamp, Verified};
@@ -58,6 +58,10 @@ pub struct CheckRequest<'a> {
 pub struct Shared {
     /// Issuers and their keys.
     pub issuers: Arc<Issuers>,
+    /// What opaque tokens mean; `None` where none are accepted.
+    pub introspector: Option<Arc<Introspector>>,
+    /// Who may log in with a password; `None` where nobody may.
+    pub passwords: Option<Arc<identity::Passwords>>,
     /// Verified credentials.
     pub cache: identity::Cache,
     /// What is revoked.
@@ -152,7 +156,13 @@ impl Gate {
         if found.is_explicit() {
             plan.limits.check(LimitStage::FailedAuthentication, client.address, None)?;
         }
-        let verified = match self.identities.resolve(found.presented, client, now).await {
+        let resolved = self.identities.resolve(found.presented, client, now).await;
+        if found.presented.kind() == CredentialKind::Basic {
+            // A password can be guessed, and checking one takes long: of guesses that arrive together, only as many are
+            // told their outcome as the limit has room for.
+            plan.limits.check(LimitStage::FailedAuthentication, client.address, None)?;
+        }
+        let verified = match resolved {
             Ok(verified) => verified,
             Err(denial) if plan.accepts.is_optional() && has_ended(&found, denial.reason) => {
                 return Ok((Identity::Anonymous, None));

@@ -47,7 +47,7 @@ pub(super) fn router(
         let own = Arc::new(RouteSettings::clone(route));
         let failed = |problem| GateError(format!("route.{} {problem}", route.name));
         let accepts = Accepts::new(&route.accept, only_issuer).map_err(failed)?;
-        check_verifiable(&accepts).map_err(failed)?;
+        check_verifiable(&accepts, shared).map_err(failed)?;
         let plan = Arc::new(Plan {
             destination: Destination::Upstream(Arc::from(&*route.upstream)),
             accepts,
@@ -63,9 +63,13 @@ pub(super) fn router(
 }
 
 /// Whether there is something to verify what the route accepts.
-fn check_verifiable(accepts: &Accepts) -> Result<(), String> {
-    let missing = [CredentialKind::Opaque, CredentialKind::Basic].into_iter().find(|kind| accepts.takes(*kind));
-    missing.map_or(Ok(()), |kind| Err(format!("accepts `{kind}`, which nothing verifies")))
+fn check_verifiable(accepts: &Accepts, shared: &Shared) -> Result<(), String> {
+    let Shared { introspector, passwords, .. } = shared;
+    let verifiers = [(CredentialKind::Opaque, introspector.is_some()), (CredentialKind::Basic, passwords.is_some())];
+    match verifiers.into_iter().find(|(kind, there)| accepts.takes(*kind) && !there) {
+        Some((kind, _)) => Err(format!("accepts `{kind}`, which nothing verifies")),
+        None => Ok(()),
+    }
 }
 
 /// Routes that tell the same upstream the same share what they prepare, so that an identity has one assertion there.

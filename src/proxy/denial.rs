@@ -33,6 +33,8 @@ pub(super) struct Challenges {
     by_route: BTreeMap<Arc<str>, Schemes>,
     /// `algs` of DPoP's.
     proof_algorithms: String,
+    /// Of `Basic`: browsers show it.
+    realm: Arc<str>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -50,7 +52,13 @@ impl Challenges {
         Self {
             by_route: routes.iter().map(|route| (route.name.clone(), Schemes::of(&route.accept))).collect(),
             proof_algorithms: names.join(" "),
+            realm: REALM.into(),
         }
+    }
+
+    /// With what browsers show when they ask for a password.
+    pub(super) fn with_realm(self, realm: Option<Arc<str>>) -> Self {
+        Self { realm: realm.unwrap_or(self.realm), ..self }
     }
 
     /// Turns a denial into its answer.
@@ -118,7 +126,7 @@ impl Challenges {
             append(headers, &format!("DPoP {error}algs=\"{}\"", self.proof_algorithms));
         }
         if schemes.basic {
-            append(headers, &format!("Basic realm=\"{REALM}\", charset=\"UTF-8\""));
+            append(headers, &format!("Basic realm=\"{}\", charset=\"UTF-8\"", self.realm));
         }
         // There is no registered scheme for cookies, and a 401 must have a challenge: browsers ignore one that they do
         // not know, where `Bearer` would be untrue and `Basic` would open a dialogue.
@@ -171,6 +179,7 @@ pub(super) fn public_code(reason: Reason) -> &'static str {
         | Reason::KeysUnavailable
         | Reason::ProofsFull
         | Reason::IntrospectionUnavailable => "cannot_decide",
+        Reason::SessionUnknown | Reason::SessionUnreadable => "session_unknown",
         Reason::DeniedByRule | Reason::NotAllowed | Reason::IdentityNotEncodable => "not_allowed",
         _ if row.challenge == Challenge::InvalidToken => "invalid_token",
         _ if row.challenge == Challenge::InvalidProof => "invalid_dpop_proof",

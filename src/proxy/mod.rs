@@ -54,7 +54,8 @@ impl Proxy {
         access_log: bool,
         jwks: Bytes,
     ) -> Self {
-        let challenges = Challenges::new(routes, proof_algorithms);
+        let realm = shared.passwords.as_ref().map(|passwords| passwords.realm());
+        let challenges = Challenges::new(routes, proof_algorithms).with_realm(realm);
         Self { gate, upstreams, shared, challenges, access_log, jwks, ids: Ids::default() }
     }
 

@@ -2,6 +2,7 @@
 //! upstream behind it.
 
 mod api_keys;
+mod basic;
 mod credentials;
 mod dpop;
 mod foreign_sessions;
@@ -10,6 +11,7 @@ mod headers;
 mod issuers;
 mod jwks;
 mod keys;
+mod opaque;
 mod outage;
 mod paths;
 mod policy;

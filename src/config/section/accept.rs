@@ -9,7 +9,7 @@ use crate::config::tree::{Table, Value};
 use crate::model::CredentialKind;
 use crate::model::settings::{Accept, Alternative};
 
-const KINDS: [&str; 5] = ["session", "jwt", "api_key", "mtls", "anyone"];
+const KINDS: [&str; 7] = ["session", "jwt", "opaque", "api_key", "mtls", "basic", "anyone"];
 
 /// Reads what a route accepts, and whether there is anything that could satisfy it.
 pub(super) fn read(route: &Section<'_>, listeners: &[Arc<str>]) -> Option<Accept> {
@@ -67,9 +67,10 @@ fn alternative(text: &str, context: &Context<'_>) -> Result<Alternative, Fault> 
     let kind = match kind {
         "session" => CredentialKind::Session,
         "jwt" => CredentialKind::Jwt,
+        "opaque" => CredentialKind::Opaque,
+        "basic" => CredentialKind::Basic,
         "api_key" => CredentialKind::ApiKey,
         "mtls" if !with_certificate => CredentialKind::Mtls,
-        "opaque" | "basic" => return Err(Fault::new(format!("`{kind}` is not available in this version"))),
         _ => return Err(Fault::new(format!("`{kind}` is no kind of credential")).help(suggest::hint(kind, KINDS))),
     };
     if name.is_some() && kind != CredentialKind::Jwt {
@@ -101,6 +102,16 @@ fn satisfiable(found: Alternative, context: &Context<'_>, listeners: &[Arc<str>]
     if alone && context.list("mtls").is_empty() {
         let fault = Fault::new("`mtls` without rules: no certificate becomes an identity");
         return Err(fault.help("add [[mtls]] with match = { uri = \"spiffe://cluster.local/{name}\" }"));
+    }
+    if found.kind == CredentialKind::Opaque && !context.root.contains_key("opaque") {
+        let fault = Fault::new("`opaque` without an endpoint to ask: no token could be accepted");
+        return Err(
+            fault.help("add [opaque] with `introspection_url`, `issuer`, `audiences`, `client_id`, `client_secret`")
+        );
+    }
+    if found.kind == CredentialKind::Basic && !context.root.contains_key("basic") {
+        let fault = Fault::new("`basic` without passwords: nobody could log in");
+        return Err(fault.help("add [basic] with file = \"htpasswd\""));
     }
     Ok(found)
 }

@@ -8,7 +8,7 @@ use crate::config::keys::{Given, Key, Shape, TEXTS};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
 use crate::config::source::Place;
-use crate::model::identity::LOCAL_ISSUER;
+use crate::model::identity::{BASIC_ISSUER, LOCAL_ISSUER, MTLS_ISSUER};
 use crate::model::settings::{Algorithm, ClaimPointers, IssuerSettings, KeySource};
 
 /// What rules call Portcullis's own principals; no issuer may have this name.
@@ -48,7 +48,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::later("introspection"),
 ];
 
-const CLAIMS: &[Key] = &[
+pub(super) const CLAIMS: &[Key] = &[
     Key::new("roles", Shape::Text, "Roles: an array of strings, or one string.").default(Given::Text("roles")),
     Key::new("groups", Shape::Text, "Groups, likewise.").default(Given::Text("groups")),
     Key::new("scopes", Shape::Text, "Scopes, likewise; a string is split at spaces.").default(Given::Text("scope")),
@@ -95,10 +95,7 @@ fn issuer(name: &Arc<str>, section: &Section<'_>) -> Option<IssuerSettings> {
         let fault = Fault::new("no issuer can be called `local`");
         report.problem(section.place, fault.help("`local/…` are Portcullis's own principals"));
     }
-    if section.text("url") == Some(LOCAL_ISSUER) {
-        let fault = Fault::new(format!("`{LOCAL_ISSUER}` is the issuer of Portcullis's own principals"));
-        section.problem("url", fault);
-    }
+    check_foreign(section, "url");
     section.not_empty("audiences", "what its tokens have in `aud`: audiences = [\"orders\"]");
     section.not_empty("algorithms", "leave it out for the asymmetric ones");
     if section.duration("leeway") > MAX_LEEWAY {
@@ -121,6 +118,14 @@ fn issuer(name: &Arc<str>, section: &Section<'_>) -> Option<IssuerSettings> {
         keys: keys?,
         claims: pointers(&claims),
     })
+}
+
+/// Nobody else may speak for the principals that Portcullis itself makes out.
+pub(super) fn check_foreign(section: &Section<'_>, key: &str) {
+    let own = [LOCAL_ISSUER, MTLS_ISSUER, BASIC_ISSUER].into_iter().find(|own| section.text(key) == Some(own));
+    if let Some(own) = own {
+        section.problem(key, Fault::new(format!("`{own}` is the issuer of Portcullis's own principals")));
+    }
 }
 
 /// `application/at+jwt` and `AT+JWT` are the same type (RFC 7515, section 4.1.9).

@@ -73,21 +73,24 @@ pub(super) fn read(issuer: &Section<'_>) -> Option<KeySource> {
 
 fn check_url(section: &Section<'_>, key: &str) -> Option<()> {
     let url = section.parse(key, fetchable)?;
-    let is_loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() == "http" && !is_loopback {
+    if url.scheme() == "http" && !is_loopback(&url) {
         let fault = Fault::new("keys fetched over clear text can be replaced by anybody on the way");
         section.warning(key, fault.help("https://…"));
     }
     Some(())
 }
 
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 /// A URL that keys may be fetched from: never the link-local addresses where clouds keep credentials.
-fn fetchable(text: &str) -> Result<Url, Fault> {
+pub(super) fn fetchable(text: &str) -> Result<Url, Fault> {
     let wrong = |what: &str| Fault::new(what).help("\"https://id.example.com/…\", or `keys` for keys from elsewhere");
     let url = Url::parse(text).map_err(|_| wrong("not a URL"))?;
     if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
@@ -107,5 +110,5 @@ fn fetchable(text: &str) -> Result<Url, Fault> {
         }
         _ => false,
     };
-    if link_local { Err(wrong("keys are never fetched from link-local addresses")) } else { Ok(url) }
+    if link_local { Err(wrong("link-local addresses are never asked")) } else { Ok(url) }
 }

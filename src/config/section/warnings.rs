@@ -18,6 +18,7 @@ pub(in crate::config) fn check(settings: &Settings, context: &Context<'_>) {
         without_rules(route, section);
         inside_weaker(route, section, &settings.routes);
         address_limits(route, section, settings);
+        super::basic::guessable(route, section, &settings.limits);
     }
 }
 

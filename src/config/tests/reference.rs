@@ -25,10 +25,10 @@ and `portcullis check --config FILE` says whether a file is good: all problems a
 
 ## What is accepted
 
-`accept` lists kinds of credential: `session`, `jwt:NAME` (`jwt` where there is one issuer), `api_key`, `mtls`, and
-`\"mtls+jwt\"`, which wants both. `\"anyone\"` alone makes a route public: credentials are not even read. In a list it makes
-them optional: none will do, but one that is presented and fails is refused. A route without `accept` is an error, and so
-is one that nothing can satisfy.
+`accept` lists kinds of credential: `session`, `jwt:NAME` (`jwt` where there is one issuer), `opaque`, `api_key`, `mtls`,
+`basic`, and `\"mtls+jwt\"`, which wants both; [credentials](credentials.md) says what each is. `\"anyone\"` alone makes a
+route public: credentials are not even read. In a list it makes them optional: none will do, but one that is presented and
+fails is refused. A route without `accept` is an error, and so is one that nothing can satisfy.
 
 ## Rules
 

@@ -1,12 +1,12 @@
 //! The configured issuers and their keys, isolated from each other.
 
-mod fetch;
+pub(in crate::crypto) mod fetch;
 mod issuer;
 mod refresh;
 mod schedule;
 mod snapshot;
-mod source;
-mod target;
+pub(in crate::crypto) mod source;
+pub(in crate::crypto) mod target;
 
 use std::sync::Arc;
 

@@ -109,12 +109,12 @@ fn jwks_uri(document: &[u8], settings: &IssuerSettings, from: &Target) -> Result
 
 /// Which certificates vouch for key servers; the system's are read once, and only where they are needed.
 #[derive(Default)]
-pub(super) struct Trust {
+pub(in crate::crypto) struct Trust {
     system: Option<Arc<ClientConfig>>,
 }
 
 impl Trust {
-    fn for_ca(&mut self, ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+    pub(in crate::crypto) fn for_ca(&mut self, ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
         let Some(path) = ca else {
             if let Some(system) = &self.system {
                 return Ok(Arc::clone(system));

@@ -9,10 +9,10 @@ use crate::crypto::shown::Shown;
 /// A URL that has been found fit: `https`, or `http` to this very machine. It comes from the configuration or from the
 /// discovery document that the configuration names; never from a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target(Url);
+pub(in crate::crypto) struct Target(Url);
 
 impl Target {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::crypto) fn parse(text: &str) -> Result<Self, String> {
         let refused = |why: &str| Err(format!("URL `{}` {why}", Shown(text)));
         let Ok(url) = Url::parse(text) else { return refused("cannot be read") };
         let Some(host) = url.host() else { return refused("has no host") };

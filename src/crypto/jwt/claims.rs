@@ -143,7 +143,7 @@ fn check_audience(issuer: &IssuerSettings, claims: &Map<String, Value>) -> Resul
 }
 
 /// A string that names somebody or something: not empty, and nothing that could break a log line or a header.
-fn required<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, Denial> {
+pub(in crate::crypto) fn required<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, Denial> {
     match claims.get(name) {
         Some(Value::String(text)) if text.is_empty() => {
             Err(Denial::because(Reason::TokenClaim, format!("{name}: token has an empty one")))

@@ -1,4 +1,5 @@
-//! `Authorization`: `Bearer` (RFC 6750, section 2.1), `DPoP` (RFC 9449, section 7.1) and `Basic` (RFC 7617, section 2), and what a bearer text is.
+//! `Authorization`: `Bearer` (RFC 6750, section 2.1), `DPoP` (RFC 9449, section 7.1) and `Basic` (RFC 7617, section 2),
+//! and what a bearer text is.
 
 use super::Presented;
 use crate::crypto::api_key;

@@ -1,7 +1,8 @@
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::*;
 use crate::gate::fixtures;
+use crate::model::denial::Reason;
 use crate::model::settings::{ClaimPointers, IssuerSettings};
 
 fn token(claims: Value, pointers: ClaimPointers) -> VerifiedToken {

@@ -1,12 +1,15 @@
 //! Stage 4: verify, from the cache, from keys, or from the store.
 
 mod api_key;
+mod basic;
 mod cache;
 mod certificate;
 mod changes;
+mod claims;
 mod flight;
 mod foreign;
 mod jwt;
+mod opaque;
 mod pattern;
 mod recheck;
 mod renew;
@@ -17,6 +20,7 @@ mod weight;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use basic::Passwords;
 pub use cache::Cache;
 
 use self::cache::{Entry, Key};
@@ -94,7 +98,11 @@ impl Identities {
             | Presented::Session(text) => text.as_bytes(),
             Presented::Certificate(certificate) => &certificate.fingerprint,
         };
-        sha256_fields(&[presented.kind().name().as_bytes(), &self.verifiers, bytes])
+        let fields = [presented.kind().name().as_bytes(), &self.verifiers, bytes];
+        match (presented, &self.shared.passwords) {
+            (Presented::Basic(_), Some(passwords)) => passwords.key(&fields),
+            _ => sha256_fields(&fields),
+        }
     }
 
     async fn verify(&self, presented: Presented<'_>, key: Key, now: Timestamp) -> Result<Arc<Entry>, Denial> {
@@ -110,8 +118,32 @@ impl Identities {
                 };
                 verified_once(cache, key, now, verify).await
             }
-            Presented::Opaque(_) | Presented::Basic(_) => {
-                Err(Denial::because(Reason::Internal, "nothing verifies this kind"))
+            Presented::Opaque(token) => {
+                let introspector = self.shared.introspector.as_ref().ok_or_else(nothing_verifies)?;
+                let verify = || {
+                    let (introspector, token) = (Arc::clone(introspector), token.to_owned());
+                    let cache = cache.clone();
+                    async move {
+                        let found = opaque::verify(introspector, token, now).await;
+                        // An answer that refuses will do so again in a moment, and must not cost another call until then.
+                        if let Err(denial) = &found
+                            && denial.reason.row().status == 401
+                        {
+                            cache.insert_unknown(key, denial.reason, now);
+                        }
+                        found
+                    }
+                };
+                verified_once(cache, key, now, verify).await
+            }
+            Presented::Basic(text) => {
+                let passwords = self.shared.passwords.as_ref().ok_or_else(nothing_verifies)?;
+                let login = basic::Login::parse(text)?;
+                let verify = || {
+                    let passwords = Arc::clone(passwords);
+                    async move { passwords.verify(login).await }
+                };
+                verified_once(cache, key, now, verify).await
             }
             Presented::ApiKey(text) => {
                 verified_once(cache, key, now, || api_key::verify(self.store.clone(), text.to_owned(), now)).await
@@ -161,6 +193,11 @@ impl Identities {
         }
         Arc::clone(&entry.verified)
     }
+}
+
+/// No gate is built of a route that accepts what nothing verifies.
+fn nothing_verifies() -> Denial {
+    Denial::because(Reason::Internal, "nothing verifies this kind of credential")
 }
 
 /// The store did not say; that is never cached.

@@ -168,6 +168,61 @@ pub struct ClaimPointers {
     pub name: Option<Arc<str>>,
 }
 
+/// `[opaque]`: bearer tokens that only their issuer can read, and the endpoint that says what they mean (RFC 7662).
+#[derive(Debug, Clone)]
+pub struct OpaqueSettings {
+    /// Where to ask.
+    pub introspection_url: String,
+    /// The issuer of the principals; an `iss` in an answer must be this.
+    pub issuer: Arc<str>,
+    /// At least one of these must be in `aud`; never empty.
+    pub audiences: Vec<Arc<str>>,
+    /// Whether an answer without `aud` will do.
+    pub allow_missing_audience: bool,
+    /// Who asks.
+    pub client_id: String,
+    /// And proves it with this.
+    pub client_secret: Secret<String>,
+    /// How.
+    pub client_auth: ClientSecretMethod,
+    /// Certificates to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// How long an answer is believed, at most.
+    pub cache: Duration,
+    /// Longest token, in bytes.
+    pub max_size: usize,
+    /// Where in the answer roles, groups and so on are.
+    pub claims: ClaimPointers,
+}
+
+/// How a client proves who it is (RFC 6749, section 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientSecretMethod {
+    /// `Authorization: Basic`.
+    Basic,
+    /// In the form.
+    Post,
+}
+
+/// `[basic]`: user names and passwords.
+#[derive(Debug, Clone)]
+pub struct BasicSettings {
+    /// `user:hash` lines.
+    pub file: PathBuf,
+    /// `group: user user` lines.
+    pub group_file: Option<PathBuf>,
+    /// What browsers show when they ask for the password.
+    pub realm: Arc<str>,
+    /// Roles of every user.
+    pub roles: Vec<Arc<str>>,
+    /// Scopes of every user.
+    pub scopes: Vec<Arc<str>>,
+    /// How long a password that was right is believed without hashing it again.
+    pub cache: Duration,
+}
+
 /// `[session]`
 #[derive(Debug, Clone)]
 pub struct SessionSettings {

@@ -20,9 +20,9 @@ use std::time::Duration;
 pub use access::{LimitKey, LimitSettings, LimitStage, PermissionPattern, RoleTable, Rule, RuleEffect};
 pub use dpop::{DpopSettings, ReplayScope};
 pub use identity::{
-    Algorithm, ApiKeySettings, AssertionSettings, ClaimPointers, ForeignFormat, ForeignSettings, IdAlphabet,
-    IssuerSettings, JwksSettings, KeySource, MtlsMatch, MtlsRule, PhpHandler, SessionIdForm, SessionLayout,
-    SessionSettings,
+    Algorithm, ApiKeySettings, AssertionSettings, BasicSettings, ClaimPointers, ClientSecretMethod, ForeignFormat,
+    ForeignSettings, IdAlphabet, IssuerSettings, JwksSettings, KeySource, MtlsMatch, MtlsRule, OpaqueSettings,
+    PhpHandler, SessionIdForm, SessionLayout, SessionSettings,
 };
 pub use listener::{Bind, CertificateFiles, ClientAuth, HttpLimits, ListenerSettings, Origin, TlsSettings};
 pub use redis::{RedisAddress, RedisNode, RedisSettings, RedisTls, SentinelSettings};
@@ -57,6 +57,10 @@ pub struct Settings {
     pub issuers: Vec<Arc<IssuerSettings>>,
     /// `[dpop]`
     pub dpop: DpopSettings,
+    /// `[opaque]`
+    pub opaque: Option<OpaqueSettings>,
+    /// `[basic]`
+    pub basic: Option<BasicSettings>,
     /// `[api_key]`
     pub api_key: ApiKeySettings,
     /// `[[mtls]]`, in order: the first match wins.

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{Session, Unreadable};
-use crate::gate::identity::jwt::{at, strings};
+use crate::gate::identity::claims::{at, strings};
 use crate::model::settings::ForeignSettings;
 use crate::model::{CredentialKind, Principal, Timestamp, Verified};
 
