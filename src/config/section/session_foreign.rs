@@ -7,7 +7,7 @@ use crate::config::keys::{Given, Key, Shape};
 use crate::config::reader::Section;
 use crate::config::report::Fault;
 use crate::model::Secret;
-use crate::model::identity::{LOCAL_ISSUER, MTLS_ISSUER};
+use crate::model::identity::{BASIC_ISSUER, LOCAL_ISSUER, MTLS_ISSUER};
 use crate::model::settings::{ForeignFormat, ForeignSettings, IdAlphabet, PhpHandler, SessionIdForm, SessionLayout};
 
 pub(super) const KEYS: &[Key] = &[
@@ -109,7 +109,7 @@ pub(super) fn read(session: &Section<'_>) -> Option<SessionLayout> {
         section.problem("key_prefix", fault.help("session.foreign.key_prefix = \"…\": what comes before the id"));
     }
     let issuer = section.text("issuer").unwrap_or(layout);
-    if [LOCAL_ISSUER, MTLS_ISSUER].contains(&issuer) {
+    if [LOCAL_ISSUER, MTLS_ISSUER, BASIC_ISSUER].contains(&issuer) {
         let fault = Fault::new(format!("`{issuer}` is the issuer of Portcullis's own principals"));
         section.problem("issuer", fault.help("its subjects must not be taken for those of the application"));
     }

@@ -88,6 +88,10 @@ fn what_could_not_work_or_would_open_something_is_refused() {
             "session.layout = 'php'\nsession.foreign = { subject = 'u', issuer = 'mtls' }",
             "`mtls` is the issuer of Portcullis's own principals",
         ),
+        (
+            "session.layout = 'php'\nsession.foreign = { subject = 'u', issuer = 'basic' }",
+            "`basic` is the issuer of Portcullis's own principals",
+        ),
         ("session.layout = 'php'\nsession.foreign.subject = '/a~2'", "not a JSON pointer"),
         ("session.layout = 'php'\nsession.foreign = { subject = 'u', roles = '/~' }", "not a JSON pointer"),
         (
