@@ -22,6 +22,7 @@ use super::ambiguity::http2_refusal;
 use super::drain::{Counted, Entry, Roster};
 use super::framing::FramingLimits;
 use super::framing::guard::Guarded;
+use super::hangup::{Hangup, Streams};
 use super::progress::{Progress, Tracked, Wait};
 use super::socket::Transport;
 use super::{Connection, Handler, Refused};
@@ -86,10 +87,13 @@ pub(super) async fn serve<H: Handler>(
     let settings = Arc::clone(&connection.listener);
     let limits = &settings.limits;
     let progress = Progress::new(protocol == Protocol::Http1);
+    let streams = (protocol == Protocol::Http2).then(Streams::default);
     let service = {
-        let (progress, roster) = (Arc::clone(&progress), Rc::clone(roster));
+        let (progress, roster, streams) = (Arc::clone(&progress), Rc::clone(roster), streams.clone());
         service_fn(move |request| {
-            answer(Rc::clone(&handler), Arc::clone(&connection), Arc::clone(&progress), Rc::clone(&roster), request)
+            let hangup = streams.as_ref().map_or_else(|| Hangup::of_connection(&progress), Streams::next);
+            let (progress, roster) = (Arc::clone(&progress), Rc::clone(&roster));
+            answer(Rc::clone(&handler), Arc::clone(&connection), progress, roster, hangup, request)
         })
     };
     match protocol {
@@ -111,7 +115,7 @@ pub(super) async fn serve<H: Handler>(
         }
         Protocol::Http2 => {
             let io = Guarded::opaque(io, read, Arc::clone(&progress), counted);
-            let http = hyper::server::conn::http2::Builder::new(LocalExecutor)
+            let http = hyper::server::conn::http2::Builder::new(streams.unwrap_or_default())
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(limits.max_streams)
                 .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
@@ -134,6 +138,7 @@ async fn answer<H: Handler>(
     connection: Arc<Connection>,
     progress: Arc<Progress>,
     roster: Rc<Roster>,
+    hangup: Hangup,
     mut request: Request<Incoming>,
 ) -> Result<Response<Tracked<H::Body>>, Infallible> {
     let (active, refused) = progress.begin();
@@ -145,7 +150,7 @@ async fn answer<H: Handler>(
         request.extensions_mut().insert(Refused(reason));
     }
     let http1 = request.version() < Version::HTTP_2;
-    let mut response = handler.handle(request, connection).await;
+    let mut response = handler.handle(request, connection, hangup).await;
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     progress.answer(upgraded);
     // An answer that is ready at the very poll in which draining begins is written before hyper is told.
@@ -169,7 +174,13 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     let mut armed = Instant::now() + limits.header_timeout;
     let mut alarm = pin!(tokio::time::sleep_until(armed));
     poll_fn(|cx: &mut Context<'_>| {
-        let entry = entry.get_or_insert_with(|| roster.enter(cx.waker()));
+        let entry = entry.get_or_insert_with(|| {
+            progress.driven_by(cx.waker());
+            roster.enter(cx.waker())
+        });
+        if progress.is_cut() {
+            return Poll::Ready(());
+        }
         loop {
             if let Poll::Ready(ended) = http.as_mut().poll(cx) {
                 if let Err(error) = ended {
@@ -214,14 +225,4 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
         Poll::Pending
     })
     .await;
-}
-
-/// Spawns onto the current thread: nothing of a connection leaves its core.
-#[derive(Debug, Clone, Copy)]
-struct LocalExecutor;
-
-impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
-    }
 }

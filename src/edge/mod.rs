@@ -10,6 +10,7 @@ mod connection;
 mod drain;
 mod forwarded;
 mod framing;
+mod hangup;
 mod http;
 mod listener;
 mod progress;
@@ -24,6 +25,7 @@ pub use accept::serve;
 use bytes::Bytes;
 pub use connection::Connection;
 pub use drain::Drain;
+pub use hangup::Hangup;
 use hyper::body::Incoming;
 pub use listener::{ListenError, Listener};
 
@@ -35,11 +37,13 @@ pub trait Handler: 'static {
     type Body: http_body::Body<Data = Bytes, Error = Box<dyn std::error::Error + Send + Sync>> + 'static;
 
     /// Answers one request. What the edge itself refuses (framing that can be read in two ways) arrives here too, as
-    /// [`Refused`] in the request's extensions, so that there is one place that writes denials.
+    /// [`Refused`] in the request's extensions, so that there is one place that writes denials. `hangup` ends the exchange
+    /// from outside.
     fn handle(
         &self,
         request: Request<Incoming>,
         connection: Arc<Connection>,
+        hangup: Hangup,
     ) -> impl Future<Output = Response<Self::Body>>;
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Progress {
     upgraded: AtomicBool,
     refused: OnceLock<(u64, Reason)>,
     reader: AtomicWaker,
+    cut: AtomicBool,
+    driver: AtomicWaker,
 }
 
 impl Progress {
@@ -50,6 +52,8 @@ impl Progress {
             upgraded: AtomicBool::new(false),
             refused: OnceLock::new(),
             reader: AtomicWaker::new(),
+            cut: AtomicBool::new(false),
+            driver: AtomicWaker::new(),
         })
     }
 
@@ -96,6 +100,22 @@ impl Progress {
     pub(super) fn upgraded(&self, request: u64, waker: &Waker) -> Option<bool> {
         self.reader.register(waker);
         (self.answered.load(Ordering::Acquire) >= request).then(|| self.upgraded.load(Ordering::Acquire))
+    }
+
+    /// The task that drives the connection has this waker.
+    pub(super) fn driven_by(&self, waker: &Waker) {
+        self.driver.register(waker);
+    }
+
+    /// Ends the connection at once.
+    pub(super) fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
+        self.driver.wake();
+    }
+
+    /// Whether the connection is to end at once.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
     }
 
     /// When this connection will have waited too long; `None` while a request is being served.

@@ -23,6 +23,25 @@ pub(super) enum Transport {
     Tls(Box<TlsStream<Socket>>),
 }
 
+/// A stream that can be closed without what has not been sent.
+pub(super) trait Reset {
+    /// Closing it throws away what the system has not sent, and tells the peer that something is missing.
+    fn reset_on_close(&self);
+}
+
+impl Reset for Transport {
+    fn reset_on_close(&self) {
+        let socket = match self {
+            Self::Clear(socket) => socket,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        if let Socket::Tcp(socket) = socket {
+            // Fails only on a dead socket.
+            let _ = socket.set_zero_linger();
+        }
+    }
+}
+
 macro_rules! delegate {
     ($type:ident, $($variant:ident),+) => {
         impl AsyncRead for $type {

@@ -13,6 +13,7 @@ use super::identity::Cache;
 use super::limit::Limits;
 use super::proof::Instance;
 use super::revocation::RevocationSet;
+use super::tenure::Tenure;
 use crate::crypto::{Issuers, Signer};
 use crate::model::observer::Unobserved;
 use crate::model::settings::{
@@ -93,6 +94,12 @@ pub(crate) fn route() -> RouteSettings {
         websocket_bearer: false,
         tolerate: PathTolerance::default(),
     }
+}
+
+/// That of somebody whose credential lasts.
+pub(crate) fn tenure() -> Tenure {
+    let verified = Verified { expires_at: Timestamp::NEVER, ..verified(CredentialKind::Jwt) };
+    Tenure::new(&Arc::new(verified), None, Timestamp::NEVER)
 }
 
 /// `issuer.main` with a shared secret.

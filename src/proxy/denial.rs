@@ -216,7 +216,7 @@ fn grpc(row: Row, content_type: &'static str) -> Response<Body> {
 }
 
 /// Percent-encoded as the gRPC protocol says: everything but printable ASCII, and `%`.
-fn grpc_message(title: &str) -> HeaderValue {
+pub(super) fn grpc_message(title: &str) -> HeaderValue {
     let mut message = String::with_capacity(title.len());
     for byte in title.bytes() {
         match byte {

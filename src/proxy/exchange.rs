@@ -25,7 +25,7 @@ pub(super) struct Exchange<'a> {
     pub(super) version: Version,
     /// Set once there is a permit.
     pub(super) answer: Option<Answer>,
-    id: DecisionId,
+    pub(super) id: DecisionId,
     since: Instant,
     connection: &'a Connection,
     client: IpAddr,

@@ -6,45 +6,52 @@ mod exchange;
 mod forwarded;
 mod hop_by_hop;
 mod ids;
+mod live;
 mod log;
 mod request;
 mod upgrade;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 
+use self::body::Farewell;
 use self::denial::Challenges;
 use self::exchange::Exchange;
 use self::ids::Ids;
+use self::live::{Hold, Live, Upload, unless_ended};
 use self::request::Told;
-use crate::edge::{Connection, Handler, Refused};
+use crate::edge::{Connection, Handler, Hangup, Refused};
 use crate::gate::permit::{Answer, Destination};
 use crate::gate::{CheckRequest, Gate, Permit, Shared};
 use crate::model::denial::Reason;
 use crate::model::settings::{Algorithm, RouteSettings};
 use crate::model::{Client, Denial};
-use crate::upstream::Upstreams;
+use crate::upstream::{ResponseBody, Upstreams};
 
 pub use self::body::Body;
 
 /// Handles the requests of one worker.
 pub struct Proxy {
-    gate: Gate,
+    gate: Rc<Gate>,
     upstreams: Upstreams,
     shared: Arc<Shared>,
     challenges: Challenges,
     access_log: bool,
     jwks: Bytes,
     ids: Ids,
+    live: Rc<Live>,
 }
 
 impl Proxy {
     /// In front of these upstreams. `routes`: all of them, for what their challenges say, `proof_algorithms` included.
     /// `access_log`: whether permitted requests are logged. `jwks`: the public keys of the assertion, as served.
+    ///
+    /// To be called within the worker's `LocalSet`, where what watches over live streams is started.
     pub fn new(
         gate: Gate,
         upstreams: Upstreams,
@@ -54,9 +61,11 @@ impl Proxy {
         access_log: bool,
         jwks: Bytes,
     ) -> Self {
+        let (gate, live) = (Rc::new(gate), Live::new());
+        tokio::task::spawn_local(live::watch(Rc::clone(&live), Rc::clone(&gate), Arc::clone(&shared)));
         let realm = shared.passwords.as_ref().map(|passwords| passwords.realm());
         let challenges = Challenges::new(routes, proof_algorithms).with_realm(realm);
-        Self { gate, upstreams, shared, challenges, access_log, jwks, ids: Ids::default() }
+        Self { gate, upstreams, shared, challenges, access_log, jwks, ids: Ids::default(), live }
     }
 
     async fn decide(
@@ -92,6 +101,7 @@ impl Proxy {
         permit: Permit,
         told: Told<'_>,
         answer: &Answer,
+        hold: Option<Hold>,
     ) -> Result<Response<Body>, Denial> {
         if *permit.destination() == Destination::AssertionKeys {
             return self.assertion_keys(permit.method());
@@ -100,18 +110,21 @@ impl Proxy {
         // What the edge told us in there is not for the upstream's connection.
         request.extensions_mut().clear();
         request::prepare(request.headers_mut(), &told, &permit);
-        let mut response = self.upstreams.forward(permit, request).await?;
+        let version = told.version;
+        let request = request.map(|body| Upload::new(body, hold.as_ref()));
+        let mut response = unless_ended(hold.as_ref(), self.upstreams.forward(permit, request)).await??;
         let granted = upgrade::is_granted(&response)
             .ok_or_else(|| Denial::because(Reason::UpstreamFailed, "101 for another protocol than was asked for"))?;
         hop_by_hop::remove_from_response(response.headers_mut());
         answer.harden(response.headers_mut());
         let Some(client_side) = client_side.filter(|_| granted) else {
-            return Ok(response.map(Body::from));
+            let farewell = farewell(&response, version);
+            return Ok(response.map(|body| Body::held(body, hold, farewell)));
         };
         upgrade::ask(response.headers_mut());
         let upstream_side = hyper::upgrade::on(&mut response);
         let (head, connection) = response.into_parts();
-        upgrade::tunnel(client_side, upstream_side, connection);
+        upgrade::tunnel(client_side, upstream_side, connection, hold);
         Ok(Response::from_parts(head, Body::empty()))
     }
 
@@ -130,15 +143,31 @@ impl Proxy {
     }
 }
 
+/// How an answer of this head ends early. Trailers are for HTTP/2, where no length was promised; gRPC-Web has none.
+fn farewell(response: &Response<ResponseBody>, version: Version) -> Farewell {
+    let is_grpc = denial::grpc_content_type(response.headers()) == Some("application/grpc");
+    if is_grpc && version == Version::HTTP_2 && !response.headers().contains_key(CONTENT_LENGTH) {
+        Farewell::Grpc
+    } else {
+        Farewell::BreakOff
+    }
+}
+
 impl Handler for Proxy {
     type Body = Body;
 
-    async fn handle(&self, request: Request<Incoming>, connection: Arc<Connection>) -> Response<Self::Body> {
+    async fn handle(
+        &self,
+        request: Request<Incoming>,
+        connection: Arc<Connection>,
+        hangup: Hangup,
+    ) -> Response<Self::Body> {
         let client = connection.client(request.headers());
         let mut exchange = Exchange::new(self, &request, &client, &connection);
         let outcome = match self.decide(&request, &connection, &client).await {
             Ok((permit, host)) => {
                 let answer = exchange.answer.insert(permit.answer());
+                let hold = self.live.hold(answer, exchange.id, hangup);
                 let told = Told {
                     client: &client,
                     host: &host,
@@ -146,7 +175,7 @@ impl Handler for Proxy {
                     websocket: upgrade::is_wanted(&request),
                     version: exchange.version,
                 };
-                self.dispatch(request, permit, told, answer).await
+                self.dispatch(request, permit, told, answer, hold).await
             }
             Err(denial) => Err(denial),
         };

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+use super::live::{Hold, carry, unless_ended};
 use crate::upstream::ResponseBody;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
@@ -38,11 +39,16 @@ pub(super) fn is_granted<B>(response: &Response<B>) -> Option<bool> {
 
 /// Carries bytes both ways until both sides are done. Nothing that the client sent early has gone to the upstream
 /// before: its side opens once the 101 has been written (f59).
-pub(super) fn tunnel(client: OnUpgrade, upstream: OnUpgrade, connection: ResponseBody) {
+///
+/// `hold`: the credential with which it ends.
+pub(super) fn tunnel(client: OnUpgrade, upstream: OnUpgrade, connection: ResponseBody, hold: Option<Hold>) {
     tokio::task::spawn_local(async move {
-        if let (Ok(client), Ok(upstream)) = (client.await, upstream.await) {
-            // A side that breaks off is how most WebSockets end.
-            let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
+        let opening = async { (client.await, upstream.await) };
+        if let Ok((Ok(client), Ok(upstream))) = unless_ended(hold.as_ref(), opening).await {
+            if let Some(hold) = &hold {
+                hold.ends_itself();
+            }
+            carry(TokioIo::new(client), TokioIo::new(upstream), hold).await;
         }
         // Held to here: a tunnel counts among the upstream's connections.
         drop(connection);

@@ -73,6 +73,18 @@ impl Metrics {
         self.counts.shard().connections.fetch_add(change, Ordering::Relaxed);
     }
 
+    /// So many more (or fewer) exchanges go on that a credential holds open.
+    pub fn live_streams(&self, change: i64) {
+        self.counts.shard().live.fetch_add(change, Ordering::Relaxed);
+    }
+
+    /// An exchange was ended because its credential counts no more.
+    pub fn live_stream_ended(&self, reason: Reason) {
+        if let Some(count) = self.counts.shard().ended.get(reason as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// The revocation log was read: how old what we know is, and how many entries of each of
     /// [`Revocation::KINDS`] live.
     pub fn revocation(&self, staleness: Duration, entries: [usize; KINDS]) {
@@ -187,6 +199,8 @@ pub(super) struct Shard {
     pub(super) credentials: [AtomicU64; CREDENTIALS.len() * 2],
     pub(super) proofs: [AtomicU64; ProofOutcome::ALL.len()],
     pub(super) connections: AtomicI64,
+    pub(super) live: AtomicI64,
+    pub(super) ended: Box<[AtomicU64]>,
 }
 
 /// Of one route.
@@ -266,6 +280,8 @@ impl Shard {
             credentials: Default::default(),
             proofs: Default::default(),
             connections: AtomicI64::new(0),
+            live: AtomicI64::new(0),
+            ended: Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
         }
     }
 }

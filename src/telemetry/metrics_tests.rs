@@ -16,6 +16,9 @@ fn what_was_counted_is_rendered() {
     metrics.connection(1);
     metrics.connection(1);
     metrics.connection(-1);
+    metrics.live_streams(3);
+    metrics.live_streams(-1);
+    metrics.live_stream_ended(Reason::Revoked);
     metrics.connection_refused("handshake_timeout");
     metrics.revocation(Duration::from_millis(1500), [7, 0, 1, 0, 0, 0, 2]);
     metrics.store_call("find_session", Duration::from_micros(60), false);
@@ -38,6 +41,8 @@ fn what_was_counted_is_rendered() {
         ("portcullis_request_duration_seconds_bucket{le=\"0.00005\",route=\"app\"}", "1"),
         ("portcullis_request_duration_seconds_bucket{le=\"+Inf\",route=\"app\"}", "2"),
         ("portcullis_connections", "1"),
+        ("portcullis_live_streams", "2"),
+        ("portcullis_live_streams_ended_total{reason=\"revoked\"}", "1"),
         ("portcullis_connections_refused_total{reason=\"handshake_timeout\"}", "1"),
         ("portcullis_revocation_staleness_seconds", "1.5"),
         ("portcullis_revocations{kind=\"token\"}", "7"),
@@ -53,6 +58,7 @@ fn what_was_counted_is_rendered() {
         assert_eq!(line(&text, &format!("{series} ")), Some(value), "{series} in:\n{text}");
     }
     assert!(text.contains(&format!("portcullis_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))));
+    assert!(!text.contains("ended_total{reason=\"no_route\"}"), "only what has happened: {text}");
     assert!(text.ends_with("# EOF\n"));
 }
 

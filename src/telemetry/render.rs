@@ -25,6 +25,7 @@ impl Collector for Counts {
         self.proofs(to)?;
         self.durations(to)?;
         self.gauges(to)?;
+        self.live_streams_ended(to)?;
         self.refused_connections(to)?;
         self.store_calls(to)?;
         issuers::encode(&self.issuers, to)
@@ -91,6 +92,10 @@ impl Counts {
         let connections: i64 = self.shards.iter().map(|shard| shard.connections.load(Ordering::Relaxed)).sum();
         gauge(to, "portcullis_connections", "Client connections that are open", connections)?;
 
+        let live: i64 = self.shards.iter().map(|shard| shard.live.load(Ordering::Relaxed)).sum();
+        let help = "Requests and streams under way that rest on a credential, as of at most a second ago";
+        gauge(to, "portcullis_live_streams", help, live)?;
+
         let staleness = match self.staleness_millis.load(Ordering::Relaxed) {
             NEVER => f64::INFINITY,
             #[expect(clippy::cast_precision_loss, reason = "an age needs no more than 52 bits of precision")]
@@ -107,6 +112,18 @@ impl Counts {
 
         let mut info = to.encode_descriptor("portcullis_build", "Which build this is", None, MetricType::Info)?;
         info.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
+    }
+
+    fn live_streams_ended(&self, to: &mut DescriptorEncoder) -> fmt::Result {
+        let help = "Requests and streams ended because their credential counts no more, by reason";
+        let mut family = counters(to, "portcullis_live_streams_ended", help)?;
+        for reason in Reason::ALL {
+            let count = self.sum(|shard| shard.ended.get(*reason as usize));
+            if count > 0 {
+                counter(&mut family, &[("reason", reason.row().label)], count)?;
+            }
+        }
+        Ok(())
     }
 
     fn refused_connections(&self, to: &mut DescriptorEncoder) -> fmt::Result {

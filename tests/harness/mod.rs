@@ -9,4 +9,5 @@ pub mod process;
 pub mod redis;
 pub mod relay;
 pub mod sentinel;
+pub mod streams;
 pub mod upstream;

@@ -7,6 +7,7 @@ mod drain;
 mod http2;
 mod hygiene;
 mod limits;
+mod live;
 mod messages;
 mod outage;
 mod streaming;

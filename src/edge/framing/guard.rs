@@ -12,6 +12,7 @@ use tokio::time::Sleep;
 
 use super::{Framing, FramingLimits, Next};
 use crate::edge::progress::Progress;
+use crate::edge::socket::Reset;
 
 /// Stands in for a head that is refused, so that the refusal is answered like any other request. It carries no reason:
 /// that goes beside it, through [`Progress`], where no client can write. No route can match it either.
@@ -27,7 +28,7 @@ const LINGER_BYTES: usize = 8 * 1024 * 1024;
 
 /// A byte stream under guard. `K` is kept until the stream is dropped.
 #[derive(Debug)]
-pub(in crate::edge) struct Guarded<T, K> {
+pub(in crate::edge) struct Guarded<T: Reset, K> {
     io: T,
     /// `None`: nothing is interpreted (HTTP/2, or another protocol after an upgrade).
     framing: Option<Framing>,
@@ -42,7 +43,7 @@ pub(in crate::edge) struct Guarded<T, K> {
     _keep: K,
 }
 
-impl<T, K> Guarded<T, K> {
+impl<T: Reset, K> Guarded<T, K> {
     /// HTTP/1, of which `read` has been read already.
     pub(in crate::edge) fn http1(
         io: T,
@@ -112,7 +113,7 @@ impl<T, K> Guarded<T, K> {
     }
 }
 
-impl<T: AsyncRead + Unpin, K: Unpin> AsyncRead for Guarded<T, K> {
+impl<T: Reset + AsyncRead + Unpin, K: Unpin> AsyncRead for Guarded<T, K> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
         loop {
@@ -178,6 +179,14 @@ impl<T: AsyncRead + Unpin, K: Unpin> AsyncRead for Guarded<T, K> {
     }
 }
 
+impl<T: Reset, K> Drop for Guarded<T, K> {
+    fn drop(&mut self) {
+        if self.progress.is_cut() {
+            self.io.reset_on_close();
+        }
+    }
+}
+
 /// Reads behind what is held; how many bytes came.
 fn poll_read_more<T: AsyncRead + Unpin>(
     io: &mut T,
@@ -191,7 +200,7 @@ fn poll_read_more<T: AsyncRead + Unpin>(
     Poll::Ready(Ok(space.filled().len()))
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin, K: Unpin> AsyncWrite for Guarded<T, K> {
+impl<T: Reset + AsyncRead + AsyncWrite + Unpin, K: Unpin> AsyncWrite for Guarded<T, K> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
     }

@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
-use super::{Connection, Drain, Handler, Listener, Refused};
+use super::{Connection, Drain, Handler, Hangup, Listener, Refused};
 use crate::model::SystemClock;
 use crate::model::observer::Unobserved;
 use crate::model::settings::{Bind, HttpLimits, ListenerSettings, TlsSettings};
@@ -57,7 +57,12 @@ struct Teller {
 impl Handler for Teller {
     type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
-    async fn handle(&self, mut request: Request<Incoming>, connection: Arc<Connection>) -> Response<Self::Body> {
+    async fn handle(
+        &self,
+        mut request: Request<Incoming>,
+        connection: Arc<Connection>,
+        _: Hangup,
+    ) -> Response<Self::Body> {
         let answer = |status: StatusCode, text: String| {
             let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync();
             let mut response = Response::new(body);
