@@ -99,7 +99,7 @@ pub(crate) fn route() -> RouteSettings {
 /// That of somebody whose credential lasts.
 pub(crate) fn tenure() -> Tenure {
     let verified = Verified { expires_at: Timestamp::NEVER, ..verified(CredentialKind::Jwt) };
-    Tenure::new(&Arc::new(verified), None, Timestamp::NEVER)
+    Tenure::new(&Arc::new(verified), None, Timestamp::NEVER, None)
 }
 
 /// `issuer.main` with a shared secret.

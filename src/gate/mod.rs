@@ -27,7 +27,7 @@ use self::route::Router;
 use crate::crypto::{Introspector, Issuers, Signer};
 use crate::model::denial::Reason;
 use crate::model::settings::{LimitStage, Settings};
-use crate::model::{Client, Clock, CredentialKind, Denial, Entropy, Identity, Timestamp, Verified};
+use crate::model::{Client, Clock, CredentialKind, Denial, Entropy, Identity, Secret, Timestamp, Verified};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -122,7 +122,7 @@ impl Gate {
         let found = self.reader.read(headers, client, &plan.accepts, route.websocket_bearer)?; // 3 credential
         let (identity, companion) = self.identify(plan, found, client, now).await?; // 4 identity
         let next_nonce = self.prove(request, routed, found, &identity).await?; //   and that whoever presents it may
-        let identity = self.still_valid(plan, identity, now)?; // 5 revocation
+        let identity = self.still_valid(plan, identity, companion.as_deref(), now)?; // 5 revocation
         csrf::check(request, &routed.host, route, &identity)?; // 6 csrf
         plan.limits.check(LimitStage::AfterAuthentication, address, identity.verified())?; // 7 limit
         plan.policy.decide(method, &identity, client)?; // 8 policy
@@ -133,6 +133,7 @@ impl Gate {
             route: route.clone(),
             bound_until: identity.verified().map_or(Timestamp::NEVER, |verified| tenure::bound_until(verified, client)),
             companion,
+            foreign_cookie: self.foreign_cookie(found),
             identity,
             method: method.clone(),
             target: routed.target.clone(),
@@ -143,8 +144,9 @@ impl Gate {
         }))
     }
 
-    /// Verifies what was found and sees that the route accepts it; also the certificate that had to come with it. Failed attempts with an explicit credential count
-    /// against the limits of failures; an ambient one that has merely ended is nobody's attempt.
+    /// Verifies what was found and sees that the route accepts it; also the certificate that had to come with it. Failed
+    /// attempts with an explicit credential count against the limits of failures; an ambient one that has merely ended is
+    /// nobody's attempt.
     async fn identify(
         &self,
         plan: &Plan,
@@ -205,20 +207,39 @@ impl Gate {
         proved
     }
 
+    /// The cookie of a session that the application keeps; what goes on for long is held to it.
+    fn foreign_cookie(&self, found: Option<Found<'_>>) -> Option<Arc<Secret<String>>> {
+        match found?.presented {
+            Presented::Session(cookie) if self.identities.sessions_are_foreign() => {
+                Some(Arc::new(Secret::new(cookie.to_owned())))
+            }
+            _ => None,
+        }
+    }
+
     /// The certificate that must come with an accepted token is verified like any other; the token names the principal.
     async fn accompany(&self, plan: &Plan, client: &Client, now: Timestamp) -> Result<Arc<Verified>, Denial> {
         let certificate = client.certificate.as_deref().ok_or_else(|| {
             Denial::because(Reason::CredentialMissing, format!("no client certificate, {}", plan.accepts))
         })?;
-        let verified = self.identities.resolve(Presented::Certificate(certificate), client, now).await?;
-        self.shared.revocations.check(&verified, plan.settings.on_stale, now)?;
-        Ok(verified)
+        self.identities.resolve(Presented::Certificate(certificate), client, now).await
     }
 
-    /// Asks the revocation log. A session that was ended there is, where the route serves anyone, like one that is gone
+    /// Asks the revocation log, also of the certificate that had to come. A session that was ended there is, where the route serves anyone, like one that is gone
     /// from the store: whoever logged out is nobody, not locked out.
-    fn still_valid(&self, plan: &Plan, identity: Identity, now: Timestamp) -> Result<Identity, Denial> {
+    ///
+    /// Nothing is awaited after it: what is added to the log later finds the permitted request among those under way.
+    fn still_valid(
+        &self,
+        plan: &Plan,
+        identity: Identity,
+        companion: Option<&Verified>,
+        now: Timestamp,
+    ) -> Result<Identity, Denial> {
         let Identity::Verified(verified) = &identity else { return Ok(identity) };
+        if let Some(companion) = companion {
+            self.shared.revocations.check(companion, plan.settings.on_stale, now)?;
+        }
         match self.shared.revocations.check(verified, plan.settings.on_stale, now) {
             Err(denial)
                 if denial.reason == Reason::Revoked

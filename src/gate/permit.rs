@@ -11,7 +11,7 @@ use super::headers::{Hygiene, Introduction};
 use super::proof::DPOP_NONCE;
 use super::tenure::Tenure;
 use crate::model::settings::RouteSettings;
-use crate::model::{Identity, Timestamp, Verified};
+use crate::model::{Identity, Secret, Timestamp, Verified};
 
 /// Proof that the gate said yes to one request, and what that request becomes. Only the gate makes one; it cannot be
 /// copied; forwarding consumes it and takes the target from it.
@@ -56,6 +56,8 @@ pub(in crate::gate) struct Grant {
     pub(in crate::gate) companion: Option<Arc<Verified>>,
     /// When the certificate ends that the credential is bound to.
     pub(in crate::gate) bound_until: Timestamp,
+    /// The cookie of a session that the application keeps.
+    pub(in crate::gate) foreign_cookie: Option<Arc<Secret<String>>>,
     pub(in crate::gate) method: Method,
     pub(in crate::gate) target: PathAndQuery,
     pub(in crate::gate) destination: Destination,
@@ -136,6 +138,7 @@ impl Permit {
             companion: self.0.companion.clone(),
             bound_until: self.0.bound_until,
             next_nonce: self.0.next_nonce.clone(),
+            foreign_cookie: self.0.foreign_cookie.clone(),
             hygiene: self.0.hygiene.clone(),
         }
     }
@@ -151,6 +154,7 @@ pub struct Answer {
     companion: Option<Arc<Verified>>,
     bound_until: Timestamp,
     next_nonce: Option<HeaderValue>,
+    foreign_cookie: Option<Arc<Secret<String>>>,
     hygiene: Arc<Hygiene>,
 }
 
@@ -159,7 +163,10 @@ impl Answer {
     pub fn tenure(&self) -> Option<Tenure> {
         match &self.identity {
             Identity::Anonymous => None,
-            Identity::Verified(verified) => Some(Tenure::new(verified, self.companion.as_ref(), self.bound_until)),
+            Identity::Verified(verified) => {
+                let (companion, cookie) = (self.companion.as_ref(), self.foreign_cookie.as_ref());
+                Some(Tenure::new(verified, companion, self.bound_until, cookie))
+            }
         }
     }
 

@@ -28,6 +28,7 @@ fn permit(identity: Option<Verified>, carrier: Option<Carrier>, forward_credenti
         identity,
         companion: None,
         bound_until: Timestamp::NEVER,
+        foreign_cookie: None,
         method: Method::GET,
         target: PathAndQuery::from_static("/"),
         destination: Destination::Upstream("app".into()),

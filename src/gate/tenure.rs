@@ -1,11 +1,18 @@
 //! What a request that goes on for long is held to: the credentials that its permit rests on, looked at again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Gate;
 use crate::model::denial::Reason;
 use crate::model::settings::OnStale;
-use crate::model::{Client, CredentialKind, Denial, Timestamp, Verified};
+use crate::model::{Client, CredentialKind, Denial, Secret, Timestamp, Verified};
+
+/// Like the records of cached credentials.
+const OWN_EVERY: Duration = Duration::from_secs(60);
+
+/// Requests ask every second; for streams that may be thousands this has to do.
+const FOREIGN_EVERY: Duration = Duration::from_secs(5);
 
 /// The credentials that a permit rests on, and when they end.
 #[derive(Debug, Clone)]
@@ -17,6 +24,8 @@ pub struct Tenure {
     until: Timestamp,
     /// When the first of the certificates ends that had to come with it.
     certificates_until: Timestamp,
+    /// The cookie of a session that the application keeps: nothing else leads to its record.
+    cookie: Option<Arc<Secret<String>>>,
 }
 
 impl Tenure {
@@ -24,12 +33,14 @@ impl Tenure {
         verified: &Arc<Verified>,
         companion: Option<&Arc<Verified>>,
         bound_until: Timestamp,
+        cookie: Option<&Arc<Secret<String>>>,
     ) -> Self {
         Self {
             verified: Arc::clone(verified),
             companion: companion.cloned(),
             until: verified.expires_at,
             certificates_until: companion.map_or(bound_until, |other| other.expires_at.min(bound_until)),
+            cookie: cookie.cloned(),
         }
     }
 
@@ -43,9 +54,14 @@ impl Tenure {
         self.until.min(self.certificates_until)
     }
 
-    /// Whether a record says when it ends, so that its end may move and must be read again.
-    pub fn is_kept(&self) -> bool {
-        matches!(self.verified.kind, CredentialKind::Session | CredentialKind::ApiKey)
+    /// How often its record is to be read again, where there is one: its end may move, and it may be removed without a
+    /// word in the log. An application's own logout never says one.
+    pub fn reread_every(&self) -> Option<Duration> {
+        match self.verified.kind {
+            CredentialKind::Session if self.cookie.is_some() => Some(FOREIGN_EVERY),
+            CredentialKind::Session | CredentialKind::ApiKey => Some(OWN_EVERY),
+            CredentialKind::Jwt | CredentialKind::Opaque | CredentialKind::Basic | CredentialKind::Mtls => None,
+        }
     }
 
     /// It ends then, according to its record.
@@ -82,10 +98,13 @@ impl Gate {
         revocations.check_staleness(on_stale, now)
     }
 
-    /// Reads again when a session or an API key ends. Fails with why it has ended, or with
+    /// Reads again when a session or an API key ends. Fails with why it counts no more, or with
     /// [`Reason::StoreUnavailable`].
-    pub async fn renew(&self, verified: &Verified, now: Timestamp) -> Result<Timestamp, Denial> {
-        self.identities.renew(verified, now).await
+    pub async fn renew(&self, tenure: &Tenure, now: Timestamp) -> Result<Timestamp, Denial> {
+        match &tenure.cookie {
+            Some(cookie) => self.identities.renew_foreign(&tenure.verified, cookie, now).await,
+            None => self.identities.renew(&tenure.verified, now).await,
+        }
     }
 }
 

@@ -29,7 +29,7 @@ fn of(kind: CredentialKind) -> Verified {
 }
 
 fn alone(verified: Verified) -> Tenure {
-    Tenure::new(&Arc::new(verified), None, Timestamp::NEVER)
+    Tenure::new(&Arc::new(verified), None, Timestamp::NEVER, None)
 }
 
 impl World {
@@ -38,7 +38,7 @@ impl World {
     }
 
     async fn renewed(&self, verified: &Verified) -> Result<Timestamp, Reason> {
-        self.gate.renew(verified, self.clock.now()).await.map_err(|denial| denial.reason)
+        self.gate.renew(&alone(verified.clone()), self.clock.now()).await.map_err(|denial| denial.reason)
     }
 }
 
@@ -69,16 +69,19 @@ fn it_counts_no_longer_than_the_certificate_that_comes_with_it() {
     let (long, soon) = (Timestamp::NEVER, NOW.after(Duration::from_secs(1)));
     let token = Arc::new(of(CredentialKind::Jwt));
     let companion = Arc::new(Verified { expires_at: soon, credential_id: "c2".into(), ..of(CredentialKind::Mtls) });
-    for tenure in [Tenure::new(&token, Some(&companion), long), Tenure::new(&token, None, soon)] {
+    for tenure in [Tenure::new(&token, Some(&companion), long, None), Tenure::new(&token, None, soon, None)] {
         assert_eq!(tenure.ends_at(), soon);
         assert_eq!(world.reason(&tenure, OnStale::Allow), None);
     }
     let certificate = Revocation::Certificate { fingerprint: "c2".into() };
     world.shared.revocations.add(&[LogEntry { what: certificate, until: long }]);
-    assert_eq!(world.reason(&Tenure::new(&token, Some(&companion), long), OnStale::Allow), Some(Reason::Revoked));
-    assert_eq!(world.reason(&Tenure::new(&token, None, soon), OnStale::Allow), None);
+    assert_eq!(world.reason(&Tenure::new(&token, Some(&companion), long, None), OnStale::Allow), Some(Reason::Revoked));
+    assert_eq!(world.reason(&Tenure::new(&token, None, soon, None), OnStale::Allow), None);
     world.clock.advance(Duration::from_secs(1));
-    assert_eq!(world.reason(&Tenure::new(&token, None, soon), OnStale::Allow), Some(Reason::CertificateNotAccepted));
+    assert_eq!(
+        world.reason(&Tenure::new(&token, None, soon, None), OnStale::Allow),
+        Some(Reason::CertificateNotAccepted)
+    );
 }
 
 #[test]

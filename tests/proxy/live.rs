@@ -98,6 +98,7 @@ impl World {
         Credential { line: bearer(&token), end: Revocation::Token { issuer: ISSUER.into(), id: jti.into() } }
     }
 
+    /// Generation 0 is what the store makes of it: one above all small numbers.
     fn session_of(&self, idle: Duration, generation: u64) -> (Credential, [u8; 32]) {
         let (secret, digest) = session_secret::mint(&SystemEntropy);
         let id = session_secret::public_id(&SystemEntropy);
@@ -108,7 +109,7 @@ impl World {
     }
 
     fn session(&self) -> Credential {
-        self.session_of(HOUR, 1).0
+        self.session_of(HOUR, 0).0
     }
 
     fn api_key(&self) -> Credential {
@@ -123,12 +124,12 @@ impl World {
     fn of_each_kind(&self) -> Vec<Credential> {
         let before = SystemClock.now().after(HOUR);
         let all_of_bob = Revocation::PrincipalBefore { principal: Principal::new(ISSUER, "bob"), before };
-        let logged_out = Revocation::Sessions { principal: alice(), generation: 1 };
+        let logged_out = Revocation::Sessions { principal: alice(), generation: 6 };
         vec![
             self.token("alice", "one"),
             Credential { end: all_of_bob, ..self.token("bob", "two") },
             self.session(),
-            Credential { end: logged_out, ..self.session_of(HOUR, 0).0 },
+            Credential { end: logged_out, ..self.session_of(HOUR, 5).0 },
             self.api_key(),
         ]
     }
@@ -327,7 +328,7 @@ fn a_token_and_its_streams_expire_together() {
 fn the_end_of_a_session_is_that_of_its_record() {
     let world = world();
     let idle = Duration::from_secs(3);
-    let ((used, digest), (unused, _)) = (world.session_of(idle, 1), world.session_of(idle, 1));
+    let ((used, digest), (unused, _)) = (world.session_of(idle, 0), world.session_of(idle, 0));
     let mut goes = world.open("a", "/ticks", &used.line);
     let ends = world.open("a", "/silent/x1", &unused.line);
     // As an instance would where it is used again and again for a minute.
@@ -350,7 +351,7 @@ fn the_end_of_a_session_is_that_of_its_record() {
 #[test]
 fn a_session_that_nobody_can_look_up_ends_when_it_was_to_end() {
     let mut world = world();
-    let (session, _) = world.session_of(Duration::from_secs(3), 1);
+    let (session, _) = world.session_of(Duration::from_secs(3), 0);
     let mut websocket = world.websocket("a", "/ws/x1", &session.line);
     let lasting = world.session();
     let mut other = world.open("a", "/ticks", &lasting.line);
@@ -391,6 +392,49 @@ fn streams_end_when_the_log_is_stale_unless_the_route_says_otherwise() {
     assert_eq!((rest[0], &rest[2..4]), (0x88, &1008_u16.to_be_bytes()[..]), "{rest:?}");
     goes_on(&mut lenient);
     assert_eq!(world.metric("portcullis_live_streams_ended_total{reason=\"revocation_stale\"} "), Some(2.0));
+}
+
+#[test]
+fn a_session_that_the_application_ends_by_itself_ends_its_streams() {
+    let (redis, streams) = (Redis::start(), Streams::start());
+    let portcullis = Setup::new().try_start(&format!(
+        r#"
+        server = {{ workers = 1, drain_delay = "0s", shutdown_grace = "10s" }}
+        listener.main.bind = "127.0.0.1:0"
+        health.bind = "127.0.0.1:0"
+        store = {{ url = "{}", timeout = "5s" }}
+        revocation.max_staleness = "30s"
+        [session]
+        layout = "json"
+        cookie = "sid"
+        foreign = {{ key_prefix = "app:s:", subject = "sub", expires = "ends" }}
+        [route]
+        all = {{ match = "/{{*rest}}", accept = "session", upstream = "{}" }}
+        "#,
+        redis.url(),
+        streams.url(),
+    ));
+    let portcullis = portcullis.unwrap_or_else(|problem| panic!("{problem}"));
+    let ends = |after: Duration| SystemClock.now().after(after).as_secs();
+    let keep = |id: &str, ends: u64| {
+        let record = json!({"sub": "alice", "ends": ends}).to_string();
+        redis.command::<()>(&["SET", &format!("app:s:{id}"), &record]);
+    };
+    let [gone, moved] = ["g", "m"].map(|letter| letter.repeat(32));
+    keep(&gone, ends(HOUR));
+    keep(&moved, ends(Duration::from_secs(4)));
+    let open = |id: &str| {
+        let mut wire = Wire::connect(portcullis.address());
+        wire.write(format!("GET /ticks HTTP/1.1\r\nHost: a\r\nCookie: sid={id}\r\n\r\n"));
+        wire.read_until(EVENT);
+        wire
+    };
+    let (breaks, mut goes) = (open(&gone), open(&moved));
+    keep(&moved, ends(HOUR));
+    redis.command::<()>(&["DEL", &format!("app:s:{gone}")]);
+    // Later than the other was to end at first.
+    breaks_off(breaks);
+    goes_on(&mut goes);
 }
 
 /// One HTTP/2 connection.

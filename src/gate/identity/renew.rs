@@ -1,10 +1,34 @@
 //! When a session or an API key ends, read again without its secret.
 
+use std::sync::Arc;
+
 use super::{Identities, unavailable};
 use crate::model::denial::Reason;
-use crate::model::{CredentialKind, Denial, Timestamp, Verified};
+use crate::model::{CredentialKind, Denial, Secret, Timestamp, Verified};
 
 impl Identities {
+    /// Whether sessions are the application's, found by their cookie alone.
+    pub(in crate::gate) const fn sessions_are_foreign(&self) -> bool {
+        self.foreign.is_some()
+    }
+
+    /// When the application's session of this cookie ends by its record now.
+    pub(in crate::gate) async fn renew_foreign(
+        &self,
+        verified: &Verified,
+        cookie: &Secret<String>,
+        now: Timestamp,
+    ) -> Result<Timestamp, Denial> {
+        let Some(foreign) = &self.foreign else {
+            return Err(Denial::because(Reason::Internal, "sessions are not the application's"));
+        };
+        let found = Arc::clone(foreign).verify(self.store.clone(), cookie.expose().clone(), now).await?.verified;
+        if found.principal != verified.principal {
+            return Err(Denial::because(Reason::SessionUnknown, "the session is somebody else's by now"));
+        }
+        Ok(found.expires_at)
+    }
+
     /// When it ends by its record now; of other kinds, which have none, what they have always said.
     pub(in crate::gate) async fn renew(&self, verified: &Verified, now: Timestamp) -> Result<Timestamp, Denial> {
         let id = &*verified.credential_id;

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Live;
 use super::entries::Entry;
 use crate::edge::Hangup;
+use crate::gate::tenure::Tenure;
 use crate::gate::{Gate, Shared};
 use crate::model::denial::Reason;
 use crate::model::settings::OnStale;
@@ -34,8 +35,7 @@ const LINES_AT_ONCE: usize = 32;
 /// read takes that long.
 const HURRY: Duration = Duration::from_millis(40);
 
-/// A record is read again this often, like that of a cached credential, and so often when the store did not answer.
-const REREAD_EVERY: Duration = Duration::from_secs(60);
+/// A record is read again so soon when the store did not answer.
 const RETRY_EVERY: Duration = Duration::from_secs(5);
 
 /// So many records are read again at a time, and none is waited for longer.
@@ -94,7 +94,7 @@ struct Findings {
 
 /// What is to be read again, and for whom: places and serial numbers.
 struct Record {
-    verified: Arc<Verified>,
+    tenure: Tenure,
     places: Vec<(u32, u64)>,
 }
 
@@ -173,15 +173,14 @@ impl Watcher {
             Some(reason) => Err(Denial::because(reason, "its record was read again")),
             None => self.gate.recall(&entry.tenure, entry.route.on_stale, now),
         };
-        if entry.tenure.is_kept() {
+        if let Some(every) = entry.tenure.reread_every() {
             // The end that is known may have been moved since.
             let is_over = matches!(&recalled, Err(denial) if is_end(denial.reason)) && entry.gone.is_none();
-            let at = *entry.reread_at.get_or_insert_with(|| now.after(REREAD_EVERY));
+            let at = *entry.reread_at.get_or_insert_with(|| now.after(every));
             if (is_over || at <= now) && !entry.rereading {
                 entry.rereading = true;
-                let verified = entry.tenure.verified();
-                let record = found.reread.entry(Arc::clone(&verified.credential_id));
-                let record = record.or_insert_with(|| Record { verified: Arc::clone(verified), places: Vec::new() });
+                let record = found.reread.entry(Arc::clone(&entry.tenure.verified().credential_id));
+                let record = record.or_insert_with(|| Record { tenure: entry.tenure.clone(), places: Vec::new() });
                 record.places.push((slot, entry.serial));
             }
             if is_over {
@@ -221,8 +220,8 @@ impl Watcher {
         tokio::task::spawn_local(async move {
             let (live, gate, shared) = (&live, &gate, &shared);
             let each = stream::iter(records.into_values());
-            each.for_each_concurrent(REREAD_AT_ONCE, |Record { verified, places }| async move {
-                let renewed = timeout(REREAD_WITHIN, gate.renew(&verified, shared.clock.now())).await;
+            each.for_each_concurrent(REREAD_AT_ONCE, |Record { tenure, places }| async move {
+                let renewed = timeout(REREAD_WITHIN, gate.renew(&tenure, shared.clock.now())).await;
                 let renewed =
                     renewed.map_or(Err(Reason::StoreUnavailable), |read| read.map_err(|denial| denial.reason));
                 let now = shared.clock.now();
@@ -260,7 +259,7 @@ impl Watcher {
 /// What reading its record again tells of an exchange.
 fn learn(entry: &mut Entry, renewed: Result<Timestamp, Reason>, now: Timestamp) {
     entry.rereading = false;
-    entry.reread_at = Some(now.after(REREAD_EVERY));
+    entry.reread_at = entry.tenure.reread_every().map(|every| now.after(every));
     match renewed {
         Ok(until) => {
             entry.tenure.renew(until);
