@@ -20,12 +20,14 @@ const OTHERS: usize = 4;
 const OTHERS_EVERY: Duration = Duration::from_millis(4);
 
 /// The head of the table.
-pub(crate) const HEAD: &str = "scenario                                 | revoked | calls that failed | accepted afterwards | p50 ms | p90 ms | p99 ms | max ms | CPU of an instance";
+pub(crate) const HEAD: &str = "scenario                                 | revoked | calls that failed | accepted afterwards | p50 ms | p90 ms | p99 ms | max ms | max ms where cut off | CPU of an instance";
 
 /// What came of one scenario.
 pub(crate) struct Measured {
     /// Milliseconds from the return of the revocation to the end of the last request that was accepted.
     late: Vec<f64>,
+    /// The longest on the instance that is cut off for a while.
+    longest_apart: Option<f64>,
     failed: usize,
     cpu: f64,
 }
@@ -37,8 +39,9 @@ impl Measured {
         late.sort_by(f64::total_cmp);
         let at = |share: f64| late[((late.len() - 1) as f64 * share).round() as usize];
         let after = late.iter().filter(|late| **late > 0.0).count();
+        let apart = self.longest_apart.map_or_else(|| "-".to_owned(), |longest| format!("{longest:.1}"));
         format!(
-            "{name:<40} | {:>7} | {:>17} | {after:>19} | {:>6.1} | {:>6.1} | {:>6.1} | {:>6.1} | {:>4.0} %",
+            "{name:<40} | {:>7} | {:>17} | {after:>19} | {:>6.1} | {:>6.1} | {:>6.1} | {:>6.1} | {apart:>20} | {:>4.0} %",
             late.len(),
             self.failed,
             at(0.5),
@@ -50,11 +53,13 @@ impl Measured {
     }
 }
 
-/// Revokes `count` credentials of all kinds; `halfway` is done once half of them are.
+/// Revokes `count` credentials of all kinds; `halfway` is done once half of them are. `apart`: the instance that it cuts
+/// off, whose answers are kept apart.
 pub(crate) fn run(
     fleet: &mut Fleet,
     store: &Store,
     instances: &[&Instance],
+    apart: Option<usize>,
     count: usize,
     halfway: impl FnOnce() + Send,
 ) -> Measured {
@@ -79,7 +84,7 @@ pub(crate) fn run(
                     }
                     let (credential, _) = make(Kind::ALL[number % Kind::ALL.len()]);
                     if let Some(took) = one(&credential, store, &runtime, instances, &failed) {
-                        late.lock().expect("no panic").push(took.as_secs_f64() * 1000.0);
+                        late.lock().expect("no panic").push(took);
                     }
                     std::thread::sleep(PAUSE);
                 }
@@ -94,17 +99,27 @@ pub(crate) fn run(
     });
     let cpu = (cpu(instances) - before) / began.elapsed().as_secs_f64() / instances.len() as f64;
     drop(others);
-    Measured { late: late.into_inner().expect("no panic"), failed: failed.into_inner(), cpu }
+    let late = late.into_inner().expect("no panic");
+    let longest = |took: &Vec<f64>, of: &dyn Fn(usize) -> bool| {
+        took.iter().enumerate().filter(|(index, _)| of(*index)).map(|(_, ms)| *ms).fold(0.0, f64::max)
+    };
+    Measured {
+        late: late.iter().map(|took| longest(took, &|index| Some(index) != apart)).collect(),
+        longest_apart: apart.map(|apart| late.iter().map(|took| took[apart]).fold(0.0, f64::max)),
+        failed: failed.into_inner(),
+        cpu,
+    }
 }
 
-/// Revokes one credential that every instance has just accepted; `None` where the store lost it before that.
+/// Revokes one credential that every instance has just accepted: for how many milliseconds more each of them did. `None`
+/// where the store lost it before that.
 fn one(
     credential: &Credential,
     store: &Store,
     runtime: &Runtime,
     instances: &[&Instance],
     failed: &AtomicUsize,
-) -> Option<Duration> {
+) -> Option<Vec<f64>> {
     let watch = Watch::start(credential, instances, EVERY);
     let seen = watch.until("known", |seen| seen.iter().all(|seen| seen.accepted.is_some() || seen.refused > 2));
     if seen.iter().any(|seen| seen.accepted.is_none()) {
@@ -114,8 +129,8 @@ fn one(
     let returned = Instant::now();
     failed.fetch_add(failures, Ordering::Relaxed);
     let seen = watch.refused_everywhere(3);
-    let last = seen.iter().filter_map(|seen| seen.accepted).map(|(_, read)| read).max();
-    Some(last.map_or(Duration::ZERO, |last| last.saturating_duration_since(returned)))
+    let after = |read: Instant| read.saturating_duration_since(returned).as_secs_f64() * 1000.0;
+    Some(seen.iter().map(|seen| seen.accepted.map_or(0.0, |(_, read)| after(read))).collect())
 }
 
 /// Calls until the store has done it; also says how many calls failed.

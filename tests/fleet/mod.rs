@@ -10,6 +10,8 @@ use crate::harness::fleet::{Credential, Credentials, Fleet, Instance, Kind, Watc
 use crate::harness::http::get;
 use crate::harness::portcullis::block_on;
 use crate::harness::redis::Redis;
+use crate::harness::relay::Relay;
+use crate::harness::sentinel::Sentinels;
 
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -170,6 +172,72 @@ fn without_its_store_an_instance_denies_once_it_knows_too_little() {
         let since = Instant::now();
         let what = format!("{:?} accepted again", credential.kind);
         watch.until(&what, |seen| seen[0].accepted.is_some_and(|(sent, _)| sent > since));
+    }
+}
+
+#[test]
+fn an_instance_that_is_cut_off_accepts_nothing_once_its_knowledge_is_too_old() {
+    const MAX_STALENESS: Duration = Duration::from_secs(1);
+    // Times are kept in whole milliseconds.
+    const ROUNDING: Duration = Duration::from_millis(2);
+    let redis = Redis::start();
+    let relay = Relay::to(([127, 0, 0, 1], redis.port()).into());
+    let mut fleet = Fleet::new("1s");
+    let in_touch = fleet.start("one", &redis.url());
+    let cut_off = fleet.start("two", &format!("redis://{}", relay.address()));
+    let store = redis.store();
+    let credentials = one_of_each(&mut fleet, &store);
+    let watched = watch(&credentials, &[&in_touch, &cut_off]);
+    for (_, watch) in &watched {
+        watch.accepted_everywhere();
+    }
+    relay.cut();
+    let mut revoked = Vec::new();
+    for (credential, watch) in watched {
+        block_on(credential.revoke(&store)).expect("the store has it");
+        revoked.push((credential, watch, Instant::now()));
+    }
+    for (credential, watch, returned) in &revoked {
+        let seen = watch.until("refused and denied", |seen| seen[0].refused > 0 && seen[1].status == 503);
+        let (sent, _) = seen[1].accepted.expect("it was accepted at first");
+        let late = sent.saturating_duration_since(*returned);
+        assert!(late <= MAX_STALENESS + ROUNDING, "{:?}: accepted {late:?} later", credential.kind);
+    }
+    relay.heal();
+    for (credential, watch, returned) in &revoked {
+        stays_refused(watch, credential);
+        let (sent, _) = watch.seen()[1].accepted.expect("it was accepted at first");
+        assert!(sent.saturating_duration_since(*returned) <= MAX_STALENESS + ROUNDING, "{:?}", credential.kind);
+    }
+}
+
+#[test]
+fn a_failover_that_loses_acknowledged_revocations_makes_nothing_valid_again() {
+    let mut sentinels = Sentinels::start();
+    let mut fleet = Fleet::new("30s");
+    let instances = ["one", "two"].map(|name| fleet.start(name, &sentinels.url()));
+    let store = sentinels.store();
+    let credentials = one_of_each(&mut fleet, &store);
+    let watched = watch(&credentials, &instances.each_ref());
+    for (_, watch) in &watched {
+        watch.accepted_everywhere();
+    }
+    sentinels.settle();
+    sentinels.fail_over_without(|| {
+        for (credential, watch) in &watched {
+            block_on(credential.revoke(&store)).expect("the master has it");
+            watch.refused_everywhere(1);
+        }
+    });
+    let entries = || sentinels.master().try_command::<usize>(&["ZCARD", "pc:revoked"]).unwrap_or(0);
+    insist(|| entries() >= Kind::ALL.len());
+    let late = fleet.start("late", &sentinels.url());
+    for (credential, late) in &watch(&credentials, &[&late]) {
+        stays_refused(late, credential);
+        assert!(late.seen()[0].accepted.is_none(), "{:?}", credential.kind);
+    }
+    for (credential, watch) in &watched {
+        stays_refused(watch, credential);
     }
 }
 

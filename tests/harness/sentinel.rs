@@ -158,6 +158,21 @@ impl Sentinels {
         until("it is one", || self.master().command::<String>(&["INFO", "replication"]).contains("role:master"));
     }
 
+    /// Has a replica promoted that knows nothing of what is done meanwhile, though the master acknowledges it.
+    pub fn fail_over_without(&mut self, meanwhile: impl FnOnce()) {
+        let index = self.index();
+        let others = || self.servers.iter().enumerate().filter(|(number, _)| *number != index).map(|(_, one)| one);
+        others().for_each(Redis::freeze);
+        let master = &self.servers[index];
+        master.command::<()>(&["CLIENT", "KILL", "TYPE", "replica"]);
+        until("it is alone", || master.command::<String>(&["INFO", "replication"]).contains("connected_slaves:0"));
+        meanwhile();
+        self.kill_master();
+        let others = self.servers.iter().enumerate().filter(|(number, _)| *number != index).map(|(_, one)| one);
+        others.for_each(Redis::thaw);
+        until("another master is named", || self.index() != index);
+    }
+
     /// Waits until all other servers are its replicas.
     pub fn settle(&self) {
         let master = self.index();
