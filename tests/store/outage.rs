@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use portcullis::model::settings::{RedisAddress, RedisNode, RedisSettings};
 use portcullis::store::{Followed, StoreError};
 use tokio::time::timeout;
 
 use super::records::{digest, revoked, session};
 use super::{HOUR, eventually, now, plus};
 use crate::harness::redis::{Redis, open};
+use crate::harness::relay::Relay;
 
 #[tokio::test]
 async fn a_store_opens_without_redis_and_works_once_it_is_there() {
@@ -62,6 +64,21 @@ async fn a_server_that_hangs_is_waited_for_once_and_then_spared() {
     // Each waiting for its timeout would take ten times as long.
     timeout(Duration::from_secs(30), many).await.expect("calls fail at once");
     redis.thaw();
+    eventually(async || store.sessions.find(&digest(1), now()).await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_partition_ends_calls_in_time_and_is_over_when_it_heals() {
+    let redis = Redis::start();
+    let relay = Relay::to(([127, 0, 0, 1], redis.port()).into());
+    let address = RedisAddress::Server(RedisNode { host: "127.0.0.1".into(), port: relay.address().port() });
+    let settings = RedisSettings { address, ..redis.settings() };
+    let store = open(settings, "pc:", Duration::from_millis(300));
+    eventually(async || store.ping().await.is_ok()).await;
+    relay.cut();
+    assert!(matches!(store.sessions.find(&digest(1), now()).await, Err(StoreError::Timeout(_))));
+    assert!(store.log.beat().await.is_err());
+    relay.heal();
     eventually(async || store.sessions.find(&digest(1), now()).await.is_ok()).await;
 }
 

@@ -6,7 +6,7 @@ use portcullis::model::Secret;
 use portcullis::model::settings::{RedisAddress, RedisNode, RedisSettings, RedisTls};
 use portcullis::store::{Store, StoreError};
 
-use super::log::is_gap;
+use super::log::{goes_on, is_gap};
 use super::records::{api_key, digest, revoked, session};
 use super::{HOUR, eventually, now, plus};
 use crate::harness::redis::{Redis, open};
@@ -293,6 +293,20 @@ async fn a_server_that_comes_back_with_older_data_is_a_gap() {
     // The log goes on above the old position, so ids alone do not tell.
     eventually(async || store.log.beat().await.is_ok_and(|beat| beat.id > before.id)).await;
     assert!(is_gap(&store, &before).await);
+}
+
+/// Its process goes on, its data may have been another's in between; so may connections to it.
+#[tokio::test]
+async fn a_server_that_was_a_replica_for_a_while_is_a_gap_and_then_another_run() {
+    let redis = Redis::start();
+    let store = redis.store();
+    let before = store.log.replay(now()).await.unwrap().position;
+    redis.command::<()>(&["REPLICAOF", "127.0.0.1", "1"]);
+    redis.command::<()>(&["REPLICAOF", "NO", "ONE"]);
+    assert!(is_gap(&store, &before).await);
+    let after = store.log.replay(now()).await.unwrap().position;
+    assert_ne!(after.run, before.run);
+    assert!(goes_on(&store, &after).await);
 }
 
 #[tokio::test]

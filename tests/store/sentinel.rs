@@ -167,6 +167,17 @@ async fn sentinels_may_come_later_and_one_of_them_may_hang() {
 }
 
 #[tokio::test]
+async fn what_is_called_the_master_must_be_one() {
+    let fleet = Sentinels::with().replicas(0).sentinels(1).start();
+    let store = fleet.store();
+    fleet.master().command::<()>(&["REPLICAOF", "127.0.0.1", "1"]);
+    let error = store.ping().await.unwrap_err();
+    assert!(matches!(&error, StoreError::Unreachable(text) if text.contains("replica")), "{error:?}");
+    fleet.master().command::<()>(&["REPLICAOF", "NO", "ONE"]);
+    eventually(async || store.ping().await.is_ok()).await;
+}
+
+#[tokio::test]
 async fn a_name_that_no_sentinel_knows_is_told() {
     let fleet = Sentinels::with().replicas(0).sentinels(1).start();
     let RedisAddress::Sentinel(asked) = fleet.settings().address else { unreachable!() };
