@@ -143,46 +143,5 @@ impl Login {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(bytes: &[u8]) -> Option<(String, String)> {
-        let login = Login::parse(&STANDARD.encode(bytes)).ok()?;
-        login.parts().map(|(name, password)| (name.to_owned(), password.to_owned()))
-    }
-
-    #[test]
-    fn the_first_colon_ends_the_name() {
-        let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
-        assert_eq!(parsed(b"alice:secret"), pair("alice", "secret"));
-        assert_eq!(parsed(b"alice:a:b:"), pair("alice", "a:b:"));
-        assert_eq!(parsed(b"alice:"), pair("alice", ""));
-        assert_eq!(parsed("zoë:pässwörd".as_bytes()), pair("zoë", "pässwörd"));
-        for bad in [&b""[..], b"alice", b":secret", b"a\0b:c", b"a:b\nc", b"a:\x7f", b"a:\xff", "a:\u{85}".as_bytes()] {
-            assert_eq!(parsed(bad), None, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn only_one_text_means_one_login() {
-        assert!(Login::parse("YTpi").is_ok() && Login::parse("YTpiYw==").is_ok());
-        for bad in ["YTpiYw", "YTpiYw=", "YTpiYx==", "YTpi=", "YTp_", " YTpi", "YTpi\n", "YTpi YTpi"] {
-            assert_eq!(Login::parse(bad).err().map(|d| d.reason), Some(Reason::CredentialMalformed), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn f61_more_than_a_kibibyte_is_not_decoded() {
-        let of = |length: usize| STANDARD.encode(format!("a:{}", "x".repeat(length)));
-        assert!(Login::parse(&of(766)).is_ok());
-        assert!(Login::parse(&of(767)).is_err());
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_text_makes_it_panic(text in ".{0,60}", bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..60)) {
-            let _ = Login::parse(&text);
-            let _ = Login::parse(&STANDARD.encode(&bytes));
-        }
-    }
-}
+#[path = "basic_tests.rs"]
+mod tests;
