@@ -9,16 +9,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis::crypto::digest::{hex, sha256};
 use portcullis::model::{Clock, LogEntry, Principal, Revocation, SystemClock};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{preamble, until};
 use crate::harness::certificates::Authority;
 use crate::harness::http::{Answer, get};
 use crate::harness::portcullis::{Portcullis, Setup, bearer, block_on};
+use crate::harness::process::{Serving, folder};
 use crate::harness::redis::Redis;
 use crate::harness::upstream::{Received, Upstream};
 
 const SECRET: &str = "canary-of-the-introspection-client";
+
+/// `htpasswd -nbB -C 4` of `canary-password-of-alice`.
+const HASH: &str = "$2y$04$KV1d5Dny5odoxnpID6.55ePeP8ewX6OsimSdbiXCK97zOehWOYoZS";
 
 /// An introspection endpoint: knows tokens, wants its client to prove itself, and can fail or keep its clients waiting.
 struct Endpoint {
@@ -366,4 +371,60 @@ fn over_tls_the_endpoint_must_be_of_the_named_ca() {
         assert_eq!(ask(&portcullis, "random").status, expected, "{ca}");
     }
     assert_eq!(endpoint.asked(), 1);
+}
+
+#[test]
+fn f49_neither_tokens_nor_passwords_nor_the_clients_secret_are_ever_told() {
+    let (endpoint, upstream) = (Endpoint::start(), Upstream::start());
+    let (token, password) = ("canary-token-of-alice-0123456789", "canary-password-of-alice");
+    let unknown = "canary-token-of-nobody-0123456789";
+    let (_guard, here) = folder(&format!(
+        r#"
+        listener.main.bind = "127.0.0.1:0"
+        health.bind = "127.0.0.1:0"
+        log.level = "trace"
+        [basic]
+        file = "htpasswd"
+        {}
+        both = {{ match = "/both", accept = ["opaque", "basic"], upstream = "{}" }}
+        "#,
+        configuration(&endpoint.server.url(), "timeout = \"20s\"", &upstream).replace("\"jwt:main\"", "\"session\""),
+        upstream.url()
+    ));
+    std::fs::write(here.join("client-secret"), SECRET).unwrap();
+    std::fs::write(here.join("htpasswd"), format!("alice:{HASH}\n")).unwrap();
+    endpoint.knows(token, alice());
+    let serving = Serving::run(&here).ready();
+    let (to, health) = (serving.address("main"), serving.health());
+    let basic = |password: &str| format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("alice:{password}")));
+    let mut seen = Vec::new();
+    for down in [false, true] {
+        endpoint.down(down);
+        let lines = [bearer(token), bearer(unknown), bearer(&format!("{unknown}{down}")), basic(password)];
+        for line in lines.into_iter().chain([basic(&format!("{password}-wrong")), basic(&format!("{password}\0"))]) {
+            let answer = get(to, "/both", &line);
+            seen.push(format!("{}\n{}", answer.head, answer.body));
+        }
+    }
+    let statuses: Vec<&str> = seen.iter().map(|answer| &answer[9..12]).collect();
+    let expected = ["200", "401", "401", "200", "401", "401", "200", "401", "503", "200", "401", "401"];
+    // The endpoint's no is forgotten after two seconds; a busy machine may need them.
+    assert!(statuses.iter().zip(expected).enumerate().all(|(at, (is, want))| *is == want || (at == 7 && *is == "503")));
+    seen.push(get(health, "/metrics", "").body);
+    serving.says("password_wrong");
+    serving.says("introspection_unavailable");
+    serving.signal(Signal::TERM);
+    let mut serving = serving;
+    serving.ended();
+    seen.extend([serving.log(), serving.printed()]);
+    seen.extend(upstream.received().into_iter().map(|received| received.head));
+    let encoded = |text: &str| STANDARD.encode(text).trim_end_matches('=').to_owned();
+    for canary in
+        ["canary".to_owned(), HASH.to_owned(), encoded("alice:canary-password"), encoded(&format!("gate:{SECRET}"))]
+    {
+        for text in &seen {
+            let line = text.lines().find(|line| line.contains(&canary));
+            assert!(line.is_none(), "{canary} is in {line:?}");
+        }
+    }
 }
