@@ -15,6 +15,6 @@ pub use api::Api;
 pub use guard::Guard;
 pub use health::Health;
 pub use in_force::in_force;
-pub use operations::{Grants, NewKey, NewSession, OperationError, Operations, Revoke};
+pub use operations::{EndedSession, Grants, NewKey, NewSession, OperationError, Operations, Revoke};
 pub use readiness::{Phase, Readiness};
 pub use socket::AdminSocket;

@@ -9,7 +9,7 @@ use super::locate::ConfigArgs;
 use super::values;
 use crate::admin::operations::public_id;
 use crate::admin::views::{CreatedKey, CreatedSession, KeyView, Revocations, Revoked, SessionView};
-use crate::admin::{NewKey, NewSession, OperationError, Operations, Revoke};
+use crate::admin::{EndedSession, NewKey, NewSession, OperationError, Operations, Revoke};
 use crate::model::observer::Unobserved;
 use crate::model::settings::StoreKind;
 use crate::model::{Principal, SystemClock, SystemEntropy};
@@ -132,7 +132,7 @@ impl Backend {
     }
 
     /// Ends a session everywhere.
-    pub(super) async fn revoke_session(&self, id: &str) -> Result<SessionView, Failure> {
+    pub(super) async fn revoke_session(&self, id: &str) -> Result<EndedSession, Failure> {
         let id = public_id(id)?;
         match self {
             Self::Store(operations) => Ok(operations.revoke_session(id).await?),

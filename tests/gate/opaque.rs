@@ -12,7 +12,7 @@ use portcullis::model::{Clock, LogEntry, Principal, Revocation, SystemClock};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{preamble, until};
+use super::{operate, preamble, until};
 use crate::harness::certificates::Authority;
 use crate::harness::http::{Answer, get};
 use crate::harness::portcullis::{Portcullis, Setup, bearer, block_on};
@@ -346,6 +346,25 @@ fn f37_a_token_is_revoked_here_at_once_by_its_id_or_with_its_principal() {
     assert_eq!((ask(&portcullis, "three").status, endpoint.asked()), (200, asked));
     revoke(Revocation::Changed { id: id("three") });
     until("the issuer has been asked again", || ask(&portcullis, "three").status == 401);
+}
+
+#[test]
+fn an_operator_revokes_a_token_by_its_text_and_all_of_a_subject_by_its_issuer() {
+    let (endpoint, upstream) = (Endpoint::start(), Upstream::start());
+    let portcullis = start(&endpoint, "", &upstream);
+    for (token, sub) in [("one", "alice"), ("two.parts", "alice"), ("three", "bob")] {
+        endpoint.knows(token, with("sub", json!(sub)));
+        assert_eq!(ask(&portcullis, token).status, 200);
+    }
+    let revoke = |what: Value| {
+        let answer = operate(&portcullis, "POST", "/v1/revocations", &what);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert!(!answer.body.contains("two.parts"), "{}", answer.body);
+    };
+    revoke(json!({ "kind": "token", "token": "two.parts" }));
+    assert_eq!((ask(&portcullis, "two.parts").status, ask(&portcullis, "one").status), (401, 200));
+    revoke(json!({ "kind": "subject", "subject": "alice", "issuer": "https://id.example.com" }));
+    assert_eq!((ask(&portcullis, "one").status, ask(&portcullis, "three").status), (401, 200));
 }
 
 #[test]

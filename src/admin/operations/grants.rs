@@ -57,8 +57,8 @@ pub fn principal(issuer: Option<&str>, subject: &str) -> Result<Principal, Opera
     Ok(Principal::new(plain("issuer", issuer)?, plain("subject", subject)?))
 }
 
-/// Longest public id.
-const LONGEST_ID: usize = 22;
+/// Longest public id: that of an application's session; our own have 22 characters, secrets 43.
+const LONGEST_ID: usize = 32;
 
 /// A public id, which can also be a segment of a path. What is longer is the secret itself, given by mistake: it must not
 /// be looked for, or repeated by whoever does not find it.

@@ -43,9 +43,9 @@ impl Operations {
         })
     }
 
-    /// Those of principals that no token has.
+    /// Those of principals that no JWT has.
     fn own_issuers(&self) -> impl Iterator<Item = &str> {
-        [LOCAL_ISSUER, MTLS_ISSUER, BASIC_ISSUER].into_iter().chain(self.application())
+        [LOCAL_ISSUER, MTLS_ISSUER, BASIC_ISSUER].into_iter().chain(self.application()).chain(self.opaque.as_deref())
     }
 
     /// The issuer of sessions that the application itself keeps.

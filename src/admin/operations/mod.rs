@@ -15,7 +15,7 @@ pub use self::grants::{Grants, principal, public_id};
 pub use self::keys::NewKey;
 pub use self::revocations::{DEFAULT_LIMIT, MOST, listed};
 pub use self::revoke::Revoke;
-pub use self::sessions::NewSession;
+pub use self::sessions::{EndedSession, NewSession};
 use crate::model::settings::{IssuerSettings, SessionSettings, Settings};
 use crate::model::{Clock, Entropy};
 use crate::store::{RevokeError, Store, StoreError};
@@ -28,6 +28,8 @@ pub struct Operations {
     environment: Arc<str>,
     session: SessionSettings,
     issuers: Vec<Arc<IssuerSettings>>,
+    /// The issuer of opaque tokens.
+    opaque: Option<Arc<str>>,
 }
 
 /// Why an operation did not happen, or not all of it.
@@ -72,6 +74,7 @@ impl Operations {
             environment: Arc::clone(&settings.api_key.environment),
             session: settings.session.clone(),
             issuers: settings.issuers.clone(),
+            opaque: settings.opaque.as_ref().map(|opaque| Arc::clone(&opaque.issuer)),
         }
     }
 

@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{OperationError, Operations};
 use crate::admin::views::{RevocationView, Revoked, exposed};
-use crate::crypto::{certificate, jwt};
+use crate::crypto::{api_key, certificate, introspection, jwt};
 use crate::model::{Revocation, Secret, Timestamp};
 use crate::store::MARGIN;
 
@@ -91,11 +91,17 @@ impl Operations {
 
     /// Its signature need not verify: whoever holds a token may give it up, and one that nobody would accept does no
     /// harm in the log.
+    ///
+    /// What an opaque token means and when it ends only its issuer knows, who is not asked here: it is remembered for ever.
     async fn revoke_token(&self, token: &str) -> Result<Revoked, OperationError> {
+        if let Some(issuer) = self.opaque.as_ref().filter(|_| !jwt::has_form(token) && !api_key::has_prefix(token)) {
+            let id = introspection::public_id(token).into();
+            return self.entered(Revocation::Token { issuer: Arc::clone(issuer), id }, Timestamp::NEVER).await;
+        }
         let named = jwt::name(token).map_err(|denial| OperationError::Invalid(denial.to_string()))?;
         let issuer = self.token_issuer(&named.issuer)?;
         let until = named.expires_at.after(issuer.leeway).after(MARGIN);
-        self.enter(Revocation::Token { issuer: Arc::clone(&issuer.issuer), id: named.id }, until).await
+        self.entered(Revocation::Token { issuer: Arc::clone(&issuer.issuer), id: named.id }, until).await
     }
 
     async fn revoke_token_id(&self, issuer: &str, id: &str) -> Result<Revoked, OperationError> {
@@ -109,7 +115,7 @@ impl Operations {
             ));
         }
         let until = self.clock.now().after(issuer.max_lifetime).after(issuer.leeway).after(MARGIN);
-        self.enter(Revocation::Token { issuer: Arc::clone(&issuer.issuer), id: id.into() }, until).await
+        self.entered(Revocation::Token { issuer: Arc::clone(&issuer.issuer), id: id.into() }, until).await
     }
 
     async fn revoke_certificate(&self, fingerprint: &str, end: Option<&str>) -> Result<Revoked, OperationError> {
@@ -120,15 +126,20 @@ impl Operations {
             )
         })?;
         let until = end.map(time).transpose()?.map_or(Timestamp::NEVER, |end| end.after(MARGIN));
-        self.enter(Revocation::Certificate { fingerprint: fingerprint.into() }, until).await
+        self.entered(Revocation::Certificate { fingerprint: fingerprint.into() }, until).await
     }
 
-    async fn enter(&self, what: Revocation, until: Timestamp) -> Result<Revoked, OperationError> {
+    async fn entered(&self, what: Revocation, until: Timestamp) -> Result<Revoked, OperationError> {
+        Ok(Revoked { in_force: vec![self.enter(what, until).await?], ..Revoked::default() })
+    }
+
+    /// One entry of the log.
+    pub(super) async fn enter(&self, what: Revocation, until: Timestamp) -> Result<RevocationView, OperationError> {
         let entry = self.store.revoke(what, until).await?;
         let view = RevocationView::from(&entry);
         let (issuer, id) = (view.issuer.as_deref(), view.id.as_deref());
         tracing::info!(kind = view.kind, issuer, id, until = view.until, "revoked");
-        Ok(Revoked { in_force: vec![view], ..Revoked::default() })
+        Ok(view)
     }
 }
 

@@ -32,8 +32,8 @@ impl Operations {
     /// That entry lives as long as a token or session can that says when it was issued. (A token without `iat` can be
     /// dated arbitrarily far ahead: an issuer of such tokens should have `iat` among its `required_claims`.)
     /// Certificates and passwords never say it: everything of such a principal is refused while the entry lives, which
-    /// is for ever unless a time is named. So it is for sessions that an application keeps, whose end nobody here knows;
-    /// those that say when they began are admitted again if they began later.
+    /// is for ever unless a time is named. So it is for sessions that an application keeps and for opaque tokens, whose end
+    /// nobody here knows; those that say when they began are admitted again if they began later.
     pub(super) async fn revoke_subject(
         &self,
         issuer: Option<&str>,
@@ -70,7 +70,8 @@ impl Operations {
         let of = Principal::new(&issuer, plain("subject", subject)?);
         let now = self.clock.now();
         let undated = [MTLS_ISSUER, BASIC_ISSUER].contains(&&*issuer);
-        let unbounded = undated || self.application() == Some(&*issuer);
+        let of_opaque_tokens = self.opaque.as_ref() == Some(&issuer);
+        let unbounded = undated || of_opaque_tokens || self.application() == Some(&*issuer);
         let before = before.map(time).transpose()?;
         let problem = match (before, for_seconds) {
             (Some(_), _) if undated => {

@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 
 use super::grants::{Granted, Grants, optional, public_id};
 use super::{OperationError, Operations};
-use crate::admin::views::{CreatedSession, SessionView};
+use crate::admin::views::{CreatedSession, RevocationView, SessionView};
 use crate::crypto::session_secret;
 use crate::model::settings::{SessionLayout, SessionSettings};
-use crate::model::{Principal, Secret, SessionRecord};
+use crate::model::{Principal, Revocation, Secret, SessionRecord, Timestamp};
 
 /// A session to make.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -23,6 +23,16 @@ pub struct NewSession {
     /// Display name.
     #[serde(default)]
     pub name: Option<String>,
+}
+
+/// A session that was ended.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum EndedSession {
+    /// One of ours: as it was.
+    Own(SessionView),
+    /// One that the application keeps: what the log says of it.
+    OfApplication(RevocationView),
 }
 
 impl Operations {
@@ -64,11 +74,21 @@ impl Operations {
         Ok(records.into_iter().map(SessionView::from).collect())
     }
 
-    /// Ends a session everywhere.
-    pub async fn revoke_session(&self, id: &str) -> Result<SessionView, OperationError> {
+    /// Ends a session everywhere. One that the application keeps has no record here that could be shown or removed: it
+    /// is refused for ever, whatever the application still has of it.
+    pub async fn revoke_session(&self, id: &str) -> Result<EndedSession, OperationError> {
+        if self.application().is_some() {
+            // What the cookie holds is the application's secret and would revoke nothing.
+            if id.len() != 32 || !id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+                let problem = "the public id of an application's session has 32 hexadecimal digits: the log and identity headers have it";
+                return Err(OperationError::Invalid(problem.to_owned()));
+            }
+            let what = Revocation::Session { id: id.into() };
+            return Ok(EndedSession::OfApplication(self.enter(what, Timestamp::NEVER).await?));
+        }
         let record = self.store.revoke_session(public_id(id)?, self.clock.now()).await?;
         let record = record.ok_or_else(|| OperationError::NotFound { what: "session", id: id.to_owned() })?;
         tracing::info!(session = id, principal = %record.principal, "session revoked");
-        Ok(record.into())
+        Ok(EndedSession::Own(record.into()))
     }
 }

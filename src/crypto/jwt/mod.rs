@@ -32,6 +32,12 @@ pub fn name(token: &str) -> Result<Named, Denial> {
     claims::name(&compact.claims, compact.signing_input)
 }
 
+/// Whether a text has the form of a token: three segments, none of them empty. Nothing else is said of it.
+pub fn has_form(token: &str) -> bool {
+    let mut segments = token.split('.');
+    segments.by_ref().take(3).filter(|segment| !segment.is_empty()).count() == 3 && segments.next().is_none()
+}
+
 /// A token whose signature and claims have been checked against its issuer's settings.
 #[derive(Debug, Clone)]
 pub struct VerifiedToken {

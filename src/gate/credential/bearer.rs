@@ -2,7 +2,7 @@
 //! and what a bearer text is.
 
 use super::Presented;
-use crate::crypto::api_key;
+use crate::crypto::{api_key, jwt};
 
 /// What an `Authorization` header holds.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,9 +54,7 @@ pub(super) fn classify(token: &str) -> Presented<'_> {
     if api_key::has_prefix(token) {
         return Presented::ApiKey(token);
     }
-    let mut segments = token.split('.');
-    let three = segments.by_ref().take(3).filter(|segment| !segment.is_empty()).count() == 3;
-    if three && segments.next().is_none() { Presented::Jwt(token) } else { Presented::Opaque(token) }
+    if jwt::has_form(token) { Presented::Jwt(token) } else { Presented::Opaque(token) }
 }
 
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::cache::Finding;
 use super::claims::{Facts, strings};
 use super::jwt::numeric_date;
-use crate::crypto::digest::{hex, sha256};
+use crate::crypto::introspection::public_id;
 use crate::crypto::{Introspected, Introspector};
 use crate::model::settings::OpaqueSettings;
 use crate::model::{CredentialKind, Denial, Principal, Timestamp, Verified};
@@ -17,11 +17,6 @@ pub(super) async fn verify(introspector: Arc<Introspector>, token: String, now: 
     let answer = introspector.introspect(&token, now).await?;
     let settings = introspector.settings();
     Ok(Finding { verified: identity(settings, &token, answer)?, touch: None, believed_for: settings.cache })
-}
-
-/// Names a token without giving it away: what `printf 'opaque:%s' TOKEN | sha256sum` prints.
-fn public_id(token: &str) -> String {
-    hex(&sha256(format!("opaque:{token}").as_bytes()))
 }
 
 fn identity(settings: &OpaqueSettings, token: &str, answer: Introspected) -> Result<Verified, Denial> {

@@ -355,6 +355,24 @@ fn f42_what_the_revocation_log_has_counts_at_once() {
 }
 
 #[test]
+fn an_operator_ends_one_session_by_its_public_id() {
+    let world = World::start(EXPRESS);
+    let [one, other] = ["plain", "max-age"].map(|name| fixture!("connect-redis", name));
+    for session in [&other, &one] {
+        world.keep(session);
+        assert_eq!(world.get("/app", &cookie(session)), 200);
+    }
+    let id = world.upstream.last().value("x-auth-session").expect("a public id").to_owned();
+    let answer = operate(&world.portcullis, "DELETE", &format!("/v1/sessions/{id}"), &Value::Null);
+    assert_eq!((answer.status, answer.json()["id"].as_str()), (200, Some(&*id)), "{}", answer.body);
+    assert_eq!((world.get("/app", &cookie(&one)), world.get("/app", &cookie(&other))), (401, 200));
+    // What is in the cookie is the secret, and no id.
+    let secret = one["key"].as_str().expect("a key").trim_start_matches("sess:");
+    let answer = operate(&world.portcullis, "DELETE", &format!("/v1/sessions/{secret}"), &Value::Null);
+    assert_eq!(answer.status, 400, "{}", answer.body);
+}
+
+#[test]
 fn when_redis_is_gone_nobody_is_let_in_by_guess() {
     let mut world = World::start(EXPRESS);
     let session = fixture!("connect-redis", "plain");
