@@ -64,7 +64,7 @@ fn imports_are_found_in_every_form() {
     assert_eq!(found, ["1 gate", "2 model", "2 store", "2 telemetry", "4 edge"]);
 }
 
-fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
+pub(crate) fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder of sources") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {

@@ -16,6 +16,7 @@
 
 mod app;
 mod bad_input;
+mod ciphers;
 mod cli;
 mod docker;
 mod edge;

@@ -64,7 +64,12 @@ impl Key {
 
     /// A token over these texts, signed by this algorithm whatever the header says.
     pub fn token_of(&self, algorithm: &str, header: &str, claims: &str) -> String {
-        let input = format!("{}.{}", base64url::encode(header.as_bytes()), base64url::encode(claims.as_bytes()));
+        self.token_of_bytes(algorithm, header.as_bytes(), claims.as_bytes())
+    }
+
+    /// The same over bytes that may be no text.
+    pub fn token_of_bytes(&self, algorithm: &str, header: &[u8], claims: &[u8]) -> String {
+        let input = format!("{}.{}", base64url::encode(header), base64url::encode(claims));
         let signature = self.sign(algorithm, input.as_bytes());
         format!("{input}.{}", base64url::encode(&signature))
     }
@@ -74,7 +79,8 @@ impl Key {
         self.token_of(header["alg"].as_str().unwrap_or_default(), &header.to_string(), &claims.to_string())
     }
 
-    fn sign(&self, algorithm: &str, message: &[u8]) -> Vec<u8> {
+    /// A signature by this algorithm.
+    pub fn sign(&self, algorithm: &str, message: &[u8]) -> Vec<u8> {
         match self {
             Self::Secret(secret) => {
                 let hash = match algorithm {

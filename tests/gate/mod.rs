@@ -8,6 +8,7 @@ mod dpop;
 mod foreign_sessions;
 mod fuzz;
 mod headers;
+mod hostile;
 mod issuers;
 mod jwks;
 mod keys;
