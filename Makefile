@@ -5,7 +5,7 @@ export CARGO_TERM_COLOR ?= auto
 # A system copy of AWS-LC would be used without asking otherwise.
 export AWS_LC_SYS_USE_SYSTEM = 0
 
-.PHONY: test setup format lint unit doc bench-build deny advisories schema release bench clean help
+.PHONY: test setup format lint unit doc bench-build fuzz-check deny advisories schema release bench clean help
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
@@ -21,6 +21,7 @@ format: ## formatting
 
 lint: ## clippy, warnings denied
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --lib -- -D warnings --cfg fuzzing
 
 unit: ## unit and integration tests, the layer test among them
 	$(CARGO) test --locked --lib --bins --tests
@@ -31,6 +32,9 @@ doc: ## documentation tests, and the documentation itself without warnings
 
 bench-build: ## build the benches
 	$(CARGO) bench --locked --profile dev --no-run
+
+fuzz-check: ## whether the fuzz targets compile, on stable, in a folder of their own
+	RUSTFLAGS="--cfg fuzzing" $(CARGO) check --locked --manifest-path fuzz/Cargo.toml --bins --target-dir target/fuzz-check
 
 deny: ## bans, licences and sources of dependencies
 	$(CARGO) deny check bans licenses sources
