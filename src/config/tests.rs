@@ -8,6 +8,7 @@ mod foreign;
 mod good;
 mod reference;
 mod truth;
+mod upstreams;
 
 use std::ffi::OsString;
 use std::path::Path;

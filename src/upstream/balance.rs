@@ -1,9 +1,10 @@
-//! Chooses an endpoint, sends, and tries again where nothing was sent.
+//! Chooses an endpoint, sends, and tries again where that is safe.
 
 use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use http::header::{AUTHORIZATION, HOST, PROXY_AUTHORIZATION, UPGRADE};
 use http::{Request, Response};
@@ -12,6 +13,7 @@ use super::UpstreamError;
 use super::pool::{Lease, Pool};
 use super::request::{Patience, Progress, RequestBody};
 use super::response::{ResponseBody, binds_connection, unframe};
+use super::retry::{Budget, copy_of};
 use super::tls::{EndpointTls, client_config};
 use crate::model::Denial;
 use crate::model::denial::Reason;
@@ -22,13 +24,16 @@ pub(super) struct Upstream {
     settings: Arc<UpstreamSettings>,
     pools: Vec<Rc<Pool>>,
     next: Cell<usize>,
+    budget: Budget,
 }
 
 /// Why there is no answer.
 enum Failure {
     /// Not a byte of the request went out: it may go elsewhere.
     Unsent(Box<Request<RequestBody>>, hyper::Error),
-    /// The upstream may have seen it: it must not get it twice.
+    /// It was written, and the connection ended without a byte of an answer.
+    Unanswered(Denial),
+    /// The upstream may have acted on it, or has begun to answer: it must not get it twice.
     Final(Denial),
 }
 
@@ -37,6 +42,7 @@ impl Upstream {
         let broken = |problem| UpstreamError { upstream: settings.name.clone(), problem };
         let https = settings.endpoints.iter().any(|endpoint| endpoint.https);
         let config = if https { Some(client_config(&settings.tls).map_err(broken)?) } else { None };
+        let budget = Budget::new(settings.retries);
         let mut pools = Vec::with_capacity(settings.endpoints.len());
         for endpoint in &settings.endpoints {
             let tls = match &config {
@@ -47,21 +53,41 @@ impl Upstream {
             };
             pools.push(Pool::new(settings.clone(), endpoint.clone(), tls).map_err(broken)?);
         }
-        Ok(Self { settings: settings.clone(), pools, next: Cell::new(0) })
+        Ok(Self { settings: settings.clone(), pools, next: Cell::new(0), budget })
     }
 
-    /// Sends to the next endpoint that can be had.
+    /// Sends to the next endpoint that can be had, within the time that all tries have together.
     pub(super) async fn send(
+        &self,
+        request: Request<RequestBody>,
+        progress: &Progress,
+    ) -> Result<Response<ResponseBody>, Denial> {
+        let Some(limit) = self.settings.timeouts.total else { return self.try_each(request, progress).await };
+        let tries = tokio::time::timeout(limit, self.try_each(request, progress));
+        tries.await.unwrap_or_else(|_| {
+            let who = if progress.awaits_client() { Reason::BodyIncomplete } else { Reason::UpstreamTimeout };
+            Err(Denial::because(who, format!("{}: no answer within {limit:?} in total", self.settings.name)))
+        })
+    }
+
+    async fn try_each(
         &self,
         mut request: Request<RequestBody>,
         progress: &Progress,
     ) -> Result<Response<ResponseBody>, Denial> {
-        let mut denial = None;
+        let mut denial: Option<Denial> = None;
+        let mut attempts = self.budget.attempts();
+        let mut sent_again = false;
         for pool in self.in_turn() {
+            // An endpoint whose connections are all in use has failed nobody: the next one costs nothing.
+            if denial.as_ref().is_some_and(|why| why.reason != Reason::UpstreamBusy) && !attempts.another() {
+                break;
+            }
             if self.settings.host_header == HostHeader::Endpoint {
                 request.headers_mut().insert(HOST, pool.authority.clone());
             }
-            let mut lease = pool.idle();
+            // What was sent again goes out on a new connection: other kept ones may be closing just as well.
+            let mut lease = if sent_again { None } else { pool.idle() };
             loop {
                 let connection = match lease.take() {
                     Some(lease) => lease,
@@ -74,9 +100,16 @@ impl Upstream {
                     },
                 };
                 let reused = connection.reused;
+                let copy = if reused { self.budget.allows_resend().then(|| copy_of(&request)).flatten() } else { None };
                 match self.exchange(connection, request, progress).await {
                     Ok(response) => return Ok(response),
                     Err(Failure::Final(why)) => return Err(why),
+                    Err(Failure::Unanswered(why)) => {
+                        // A kept connection that the upstream closed just as it was written to. That one has answered
+                        // before, so an upstream that answers nobody is not asked twice by this.
+                        request = copy.ok_or(why)?;
+                        sent_again = true;
+                    }
                     Err(Failure::Unsent(unsent, error)) => {
                         request = *unsent;
                         // A reused connection whose peer had just closed it says nothing of the endpoint: once more on
@@ -112,6 +145,7 @@ impl Upstream {
         let upgrade_wanted = request.headers().contains_key(UPGRADE);
         let bound = [AUTHORIZATION, PROXY_AUTHORIZATION].iter().any(|name| binds_connection(request.headers(), name));
         progress.restart();
+        lease.slot.heard.store(false, Relaxed);
         let answered = {
             let mut answer = pin!(lease.sender.try_send_request(request));
             loop {
@@ -143,13 +177,21 @@ impl Upstream {
                     None if progress.failed() => {
                         Failure::Final(Denial::because(Reason::BodyIncomplete, "the client broke off its request"))
                     }
-                    None => failed(&Chain(&error.into_error())),
+                    None => match failed(&Chain(&error.into_error())) {
+                        Failure::Final(why) if !lease.slot.heard.load(Relaxed) => Failure::Unanswered(why),
+                        failure => failure,
+                    },
                 });
             }
         };
         let (mut head, body) = response.into_parts();
         let reusable = unframe(&mut head, upgrade_wanted).map_err(|why| failed(&why))? && !bound;
         Ok(Response::from_parts(head, ResponseBody::new(body, lease, reusable)))
+    }
+
+    #[cfg(test)]
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     #[cfg(test)]

@@ -9,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use super::ear::Ear;
 use super::pool::Slot;
 use super::request::RequestBody;
 use super::tls::EndpointTls;
@@ -65,7 +66,7 @@ where
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(BUFFER)
         .max_header_size(MAX_HEAD)
-        .handshake(TokioIo::new(io))
+        .handshake(TokioIo::new(Ear::new(io, slot.heard.clone())))
         .await
         .map_err(ConnectError::Http)?;
     tokio::task::spawn_local(async move {

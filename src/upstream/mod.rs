@@ -2,10 +2,12 @@
 
 mod balance;
 mod connect;
+mod ear;
 mod pool;
 mod probe;
 mod request;
 mod response;
+mod retry;
 mod tls;
 
 use std::collections::BTreeMap;

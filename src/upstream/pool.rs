@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -23,7 +25,7 @@ pub(super) struct Pool {
     pub(super) endpoint: Endpoint,
     /// What `Host` says to it, where it is told its own name.
     pub(super) authority: HeaderValue,
-    settings: std::sync::Arc<UpstreamSettings>,
+    settings: Arc<UpstreamSettings>,
     tls: Option<EndpointTls>,
     idle: RefCell<Vec<Idle>>,
     open: Cell<usize>,
@@ -41,11 +43,16 @@ struct Idle {
 
 /// One of the connections that an endpoint may have; given back when the last holder drops it. The connection's task
 /// holds it, and whoever uses the connection, so that it still counts when the task has handed it to a tunnel.
-pub(super) struct Slot(Rc<Pool>);
+pub(super) struct Slot {
+    pool: Rc<Pool>,
+    /// Whether the upstream has sent anything since it was last cleared; one thread's only, and atomic because hyper
+    /// wants to be able to send a connection to another.
+    pub(super) heard: Arc<AtomicBool>,
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.open.set(self.0.open.get().saturating_sub(1));
+        self.pool.open.set(self.pool.open.get().saturating_sub(1));
     }
 }
 
@@ -61,7 +68,7 @@ impl Lease {
     /// Puts it on top of the idle ones, if the exchange is over on both sides. When it is not (an answer that came
     /// before the request's end), who comes next would wait for somebody else's client.
     pub(super) fn give_back(self) {
-        let pool = &self.slot.0;
+        let pool = &self.slot.pool;
         if self.sender.is_ready() && !pool.retired.get() {
             let mut idle = pool.idle.borrow_mut();
             if idle.len() < pool.settings.max_idle {
@@ -74,13 +81,13 @@ impl Lease {
 
     /// Who is at its other end.
     pub(super) fn pool(&self) -> &Rc<Pool> {
-        &self.slot.0
+        &self.slot.pool
     }
 }
 
 impl Pool {
     pub(super) fn new(
-        settings: std::sync::Arc<UpstreamSettings>,
+        settings: Arc<UpstreamSettings>,
         endpoint: Endpoint,
         tls: Option<EndpointTls>,
     ) -> Result<Rc<Self>, String> {
@@ -127,7 +134,7 @@ impl Pool {
             return Err(Denial::because(Reason::UpstreamBusy, detail).retry_after(Duration::from_secs(1)));
         }
         self.open.set(self.open.get() + 1);
-        let slot = Rc::new(Slot(self.clone()));
+        let slot = Rc::new(Slot { pool: self.clone(), heard: Arc::default() });
         match connect(&self.endpoint, self.tls.as_ref(), self.settings.timeouts.connect, slot.clone()).await {
             Ok(sender) => {
                 self.avoid_until.set(None);

@@ -213,6 +213,11 @@ impl Progress {
         self.0.set(State { at: Instant::now(), ..self.0.get() });
     }
 
+    /// Whether more of the request is to come from the client.
+    pub(super) fn awaits_client(&self) -> bool {
+        self.0.get().stage == Stage::Waiting
+    }
+
     /// Whether the client broke off.
     pub(super) fn failed(&self) -> bool {
         self.0.get().stage == Stage::Failed

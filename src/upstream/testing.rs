@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-use crate::model::settings::{Endpoint, HostHeader, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
+use crate::model::settings::{Endpoint, HostHeader, Retries, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
 
 /// One end of a connection, in the hands of a test.
 pub(crate) struct Wire<T = TcpStream>(pub(crate) T);
@@ -82,7 +82,9 @@ pub(crate) fn settings(endpoints: Vec<Endpoint>) -> UpstreamSettings {
             connect: Duration::from_secs(20),
             response: Duration::from_secs(20),
             idle: Duration::from_secs(20),
+            total: None,
         },
+        retries: Retries::default(),
         max_idle: 8,
         max_connections: 8,
         tls: UpstreamTls::default(),

@@ -11,4 +11,5 @@ mod live;
 mod messages;
 mod outage;
 mod streaming;
+mod upstreams;
 mod websocket;

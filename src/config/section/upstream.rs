@@ -7,7 +7,7 @@ use url::{Host, Url};
 use crate::config::keys::{DURATION, Given, Key, Shape, TEXTS};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
-use crate::model::settings::{Endpoint, HostHeader, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
+use crate::model::settings::{Endpoint, HostHeader, Retries, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
 
 pub(in crate::config) const KEYS: &[Key] = &[
     Key::new("endpoints", TEXTS, "Its addresses: `\"http://127.0.0.1:3000\"`, `\"https://orders.internal\"`.")
@@ -19,6 +19,12 @@ pub(in crate::config) const KEYS: &[Key] = &[
     )
     .default(Given::Text("preserve")),
     Key::new("timeouts", Shape::Table(TIMEOUTS), "Timeouts towards it.").default(Given::Table),
+    Key::new(
+        "retries",
+        Shape::Table(RETRIES),
+        "What is sent again after a failure: never what may have had an effect.",
+    )
+    .default(Given::Table),
     Key::new("max_idle", Shape::Integer { min: 0, max: 100_000 }, "Idle connections kept per worker and endpoint.")
         .default(Given::Integer(MAX_IDLE)),
     Key::new("max_connections", crate::config::keys::CAP, "Connections at once per worker and endpoint.")
@@ -26,7 +32,6 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::new("tls", Shape::Table(TLS), "How `https` endpoints are verified.").default(Given::Table),
     Key::later("balance"),
     Key::later("health"),
-    Key::later("retries"),
     Key::later("discovery"),
 ];
 
@@ -34,6 +39,18 @@ const TIMEOUTS: &[Key] = &[
     Key::new("connect", DURATION, "For a connection, TLS included.").default(Given::Text("2s")),
     Key::new("response", DURATION, "From the request's end to the head of the answer.").default(Given::Text("30s")),
     Key::new("idle", DURATION, "How long an unused connection is kept.").default(Given::Text("50s")),
+    Key::new("total", DURATION, "Until the head of the answer, all tries and the request's body included."),
+];
+
+const RETRIES: &[Key] = &[
+    Key::new(
+        "attempts",
+        Shape::Integer { min: 0, max: 10 },
+        "How many more endpoints are tried when nothing was sent to the first; `0`: nothing is ever sent again.",
+    )
+    .default(Given::Integer(1)),
+    Key::new("budget", Shape::Text, "Such tries per worker, as a share of its requests, beyond one a second.")
+        .default(Given::Text("20%")),
 ];
 
 const TLS: &[Key] = &[
@@ -64,7 +81,7 @@ pub(in crate::config) fn read(context: &Context<'_>) -> Vec<Arc<UpstreamSettings
 fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> {
     section.not_empty("endpoints", "endpoints = [\"http://127.0.0.1:3000\"]");
     let endpoints = section.parse_list("endpoints", endpoint);
-    let (timeouts, tls) = (section.table("timeouts")?, section.table("tls")?);
+    let (timeouts, retries, tls) = (section.table("timeouts")?, section.table("retries")?, section.table("tls")?);
     if tls.keys().next().is_some() && !endpoints.is_empty() && !endpoints.iter().any(|endpoint| endpoint.https) {
         let fault = Fault::new(format!("`{}` says how to verify `https`, and no endpoint is", tls.path));
         section.problem("tls", fault.help("endpoints = [\"https://…\"]"));
@@ -80,6 +97,11 @@ fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> 
             connect: timeouts.duration("connect"),
             response: timeouts.duration("response"),
             idle: timeouts.duration("idle"),
+            total: timeouts.has("total").then(|| timeouts.duration("total")),
+        },
+        retries: Retries {
+            attempts: retries.integer("attempts").and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+            budget_percent: retries.parse("budget", percent).unwrap_or(0),
         },
         max_idle: section.integer("max_idle").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
         max_connections: section.count("max_connections"),
@@ -119,6 +141,7 @@ fn of_url(name: Arc<str>, endpoint: Endpoint) -> UpstreamSettings {
         endpoints: vec![endpoint],
         host_header: HostHeader::Preserve,
         timeouts: UpstreamTimeouts::default(),
+        retries: Retries::default(),
         max_idle: usize::try_from(MAX_IDLE).unwrap_or(0),
         max_connections: usize::try_from(MAX_CONNECTIONS).unwrap_or(1),
         tls: UpstreamTls::default(),
@@ -151,6 +174,13 @@ fn endpoint(text: &str) -> Result<Endpoint, Fault> {
     match port {
         Some(port) if !host.is_empty() => Ok(Endpoint { https: url.scheme() == "https", host: host.into(), port }),
         _ => Err(wrong("no host and port")),
+    }
+}
+
+fn percent(text: &str) -> Result<u32, Fault> {
+    match text.strip_suffix('%').and_then(|number| number.trim_end().parse().ok()) {
+        Some(share @ 1..=100) => Ok(share),
+        _ => Err(Fault::new(format!("`{text}` is no share of the requests")).help("from \"1%\" to \"100%\"")),
     }
 }
 

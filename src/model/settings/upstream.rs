@@ -15,6 +15,8 @@ pub struct UpstreamSettings {
     pub host_header: HostHeader,
     /// Timeouts.
     pub timeouts: UpstreamTimeouts,
+    /// What is sent again after a failure.
+    pub retries: Retries,
     /// Idle connections kept per worker and endpoint.
     pub max_idle: usize,
     /// Connections at once per worker and endpoint.
@@ -61,11 +63,29 @@ pub struct UpstreamTimeouts {
     pub response: Duration,
     /// How long an unused connection is kept.
     pub idle: Duration,
+    /// Until the head of the answer, all tries together; `None`: as long as each of them may take.
+    pub total: Option<Duration>,
 }
 
 impl Default for UpstreamTimeouts {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(2), response: Duration::from_secs(30), idle: Duration::from_secs(50) }
+        let (connect, response, idle) = (Duration::from_secs(2), Duration::from_secs(30), Duration::from_secs(50));
+        Self { connect, response, idle, total: None }
+    }
+}
+
+/// What is sent again after a failure, and how much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retries {
+    /// How many more endpoints may be tried when nothing was sent to the first; with 0 nothing is sent again at all.
+    pub attempts: u32,
+    /// Such tries per hundred requests, beyond a small reserve.
+    pub budget_percent: u32,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self { attempts: 1, budget_percent: 20 }
     }
 }
 

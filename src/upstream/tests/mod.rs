@@ -3,6 +3,7 @@
 mod bodies;
 mod connections;
 mod failures;
+mod retries;
 mod tls;
 
 use std::rc::Rc;
