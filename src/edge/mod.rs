@@ -10,9 +10,6 @@ mod connection;
 mod drain;
 mod forwarded;
 mod framing;
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing;
 mod hangup;
 mod http;
 mod listener;

@@ -135,29 +135,8 @@ pub(crate) fn client(address: &str) -> Client {
 /// Somebody whose credential never ends.
 pub(crate) fn verified(kind: CredentialKind) -> Verified {
     Verified {
-        principal: Principal::new("https://id.example.com", "alice"),
-        kind,
-        issuer_name: None,
-        credential_id: "c1".into(),
-        family: None,
-        roles: vec![],
-        scopes: vec![],
-        groups: vec![],
-        tenant: None,
-        email: None,
-        name: None,
-        claims: Arc::default(),
         issued_at: Some(Timestamp(0)),
-        not_before: None,
-        expires_at: Timestamp::NEVER,
-        authenticated_at: None,
-        acr: None,
-        amr: vec![],
-        networks: vec![],
-        bound_certificate: None,
-        bound_key: None,
-        key_thumbprint: None,
-        generation: 0,
+        ..Verified::new(Principal::new("https://id.example.com", "alice"), kind, "c1".into(), Timestamp::NEVER)
     }
 }
 

@@ -109,3 +109,34 @@ pub struct Verified {
     /// Generation of the principal's sessions when this one began.
     pub generation: u64,
 }
+
+impl Verified {
+    /// Of this principal, and nothing else is known.
+    pub fn new(principal: Principal, kind: CredentialKind, credential_id: Arc<str>, expires_at: Timestamp) -> Self {
+        Self {
+            principal,
+            kind,
+            issuer_name: None,
+            credential_id,
+            family: None,
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            groups: Vec::new(),
+            tenant: None,
+            email: None,
+            name: None,
+            claims: Arc::default(),
+            issued_at: None,
+            not_before: None,
+            expires_at,
+            authenticated_at: None,
+            acr: None,
+            amr: Vec::new(),
+            networks: Vec::new(),
+            bound_certificate: None,
+            bound_key: None,
+            key_thumbprint: None,
+            generation: 0,
+        }
+    }
+}

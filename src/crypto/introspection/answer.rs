@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::{Introspected, unavailable};
-use crate::crypto::jwt::claims::{Bindings, date, required};
+use crate::crypto::jwt::claims::{Bindings, check_audience, date, required, wrong};
 use crate::crypto::jwt::json;
-use crate::crypto::shown::{Shown, ShownList, kind};
+use crate::crypto::shown::{Shown, kind};
 use crate::model::denial::Reason;
 use crate::model::settings::OpaqueSettings;
 use crate::model::{Denial, Timestamp};
@@ -50,7 +50,9 @@ pub(super) fn check(settings: &OpaqueSettings, body: &[u8], now: Timestamp) -> R
         return Err(Denial::because(Reason::TokenNotYetValid, detail));
     }
     check_issuer(settings, &claims)?;
-    check_audience(settings, &claims)?;
+    if claims.contains_key("aud") || !settings.allow_missing_audience {
+        check_audience(&claims, &settings.audiences, "opaque")?;
+    }
     let bindings = claims.get("cnf").map(Bindings::read).transpose()?.unwrap_or_default();
     check_kind(&claims, bindings.key.is_some())?;
     if let Some(other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_))) =
@@ -74,25 +76,6 @@ fn check_issuer(settings: &OpaqueSettings, claims: &Map<String, Value>) -> Resul
     }
 }
 
-fn check_audience(settings: &OpaqueSettings, claims: &Map<String, Value>) -> Result<(), Denial> {
-    let has = match claims.get("aud") {
-        None if settings.allow_missing_audience => return Ok(()),
-        None => Vec::new(),
-        Some(Value::String(one)) => vec![one.as_str()],
-        Some(Value::Array(several)) => {
-            let texts = several.iter().map(|one| one.as_str().ok_or_else(|| wrong("aud", Some(one), "only strings")));
-            texts.collect::<Result<_, _>>()?
-        }
-        other => return Err(wrong("aud", other, "a string or an array of strings")),
-    };
-    if has.iter().any(|audience| settings.audiences.iter().any(|wanted| **wanted == **audience)) {
-        return Ok(());
-    }
-    let wanted = ShownList(settings.audiences.iter().map(AsRef::as_ref).collect());
-    let detail = format!("audience: token has {}, opaque wants {wanted}", ShownList(has));
-    Err(Denial::because(Reason::TokenAudience, detail))
-}
-
 /// A refresh token or an ID token is active too, but gives access to nothing.
 fn check_kind(claims: &Map<String, Value>, has_key: bool) -> Result<(), Denial> {
     for name in ["token_type", "token_use", "typ"] {
@@ -110,8 +93,4 @@ fn check_kind(claims: &Map<String, Value>, has_key: bool) -> Result<(), Denial> 
         }
     }
     Ok(())
-}
-
-fn wrong(name: &str, has: Option<&Value>, wants: &str) -> Denial {
-    Denial::because(Reason::TokenClaim, format!("{name}: token has {}, {wants} is wanted", kind(has)))
 }

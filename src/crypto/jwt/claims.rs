@@ -1,6 +1,7 @@
 //! The claims (RFC 7519, section 4), checked against the issuer's settings. Whatever has the wrong type is refused; it is
 //! never taken for absent.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -33,7 +34,7 @@ pub(crate) fn check(
         return Err(Denial::new(Reason::TokenIssuer));
     }
     let (expires_at, issued_at, not_before) = check_times(issuer, &claims, now)?;
-    check_audience(issuer, &claims)?;
+    check_audience(&claims, &issuer.audiences, format_args!("issuer.{}", issuer.name))?;
     let subject = required(&claims, "sub")?.into();
     for name in &issuer.required_claims {
         if claims.get(&**name).is_none_or(Value::is_null) {
@@ -124,7 +125,12 @@ pub(crate) fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<Tim
     }
 }
 
-fn check_audience(issuer: &IssuerSettings, claims: &Map<String, Value>) -> Result<(), Denial> {
+/// Whether `aud` holds one of the wanted audiences; `whose` names in the log who wants them.
+pub(in crate::crypto) fn check_audience(
+    claims: &Map<String, Value>,
+    wanted: &[Arc<str>],
+    whose: impl Display,
+) -> Result<(), Denial> {
     let has = match claims.get("aud") {
         None => Vec::new(),
         Some(Value::String(one)) => vec![one.as_str()],
@@ -134,11 +140,11 @@ fn check_audience(issuer: &IssuerSettings, claims: &Map<String, Value>) -> Resul
         }
         other => return Err(wrong("aud", other, "a string or an array of strings")),
     };
-    if has.iter().any(|audience| issuer.audiences.iter().any(|wanted| **wanted == **audience)) {
+    if has.iter().any(|audience| wanted.iter().any(|wanted| **wanted == **audience)) {
         return Ok(());
     }
-    let wanted = ShownList(issuer.audiences.iter().map(AsRef::as_ref).collect());
-    let detail = format!("audience: token has {}, issuer.{} wants {wanted}", ShownList(has), issuer.name);
+    let wanted = ShownList(wanted.iter().map(AsRef::as_ref).collect());
+    let detail = format!("audience: token has {}, {whose} wants {wanted}", ShownList(has));
     Err(Denial::because(Reason::TokenAudience, detail))
 }
 
@@ -191,6 +197,7 @@ impl Bindings {
     }
 }
 
-fn wrong(name: &str, has: Option<&Value>, wants: &str) -> Denial {
+/// A claim of the wrong type.
+pub(in crate::crypto) fn wrong(name: &str, has: Option<&Value>, wants: &str) -> Denial {
     Denial::because(Reason::TokenClaim, format!("{name}: token has {}, {wants} is wanted", kind(has)))
 }

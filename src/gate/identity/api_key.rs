@@ -34,28 +34,19 @@ pub(super) async fn verify(store: Store, text: String, now: Timestamp) -> Result
 
 fn identity(record: ApiKeyRecord) -> Verified {
     Verified {
-        principal: record.principal,
-        kind: CredentialKind::ApiKey,
-        issuer_name: None,
-        credential_id: record.id,
-        family: None,
         roles: super::sorted(record.roles),
         scopes: super::sorted(record.scopes),
         groups: super::sorted(record.groups),
         tenant: record.tenant,
-        email: None,
         name: record.label,
         claims: Default::default(),
         issued_at: Some(record.created_at),
-        not_before: None,
-        expires_at: record.expires_at.unwrap_or(Timestamp::NEVER),
-        authenticated_at: None,
-        acr: None,
-        amr: Vec::new(),
         networks: record.networks,
-        bound_certificate: None,
-        bound_key: None,
-        key_thumbprint: None,
-        generation: 0,
+        ..Verified::new(
+            record.principal,
+            CredentialKind::ApiKey,
+            record.id,
+            record.expires_at.unwrap_or(Timestamp::NEVER),
+        )
     }
 }

@@ -82,30 +82,16 @@ impl Passwords {
 
     fn identity(&self, name: &str, groups: Vec<Arc<str>>) -> Verified {
         Verified {
-            principal: Principal::new(BASIC_ISSUER, name),
-            kind: CredentialKind::Basic,
-            issuer_name: None,
-            credential_id: format!("basic:{name}").into(),
-            family: None,
             roles: super::sorted(self.settings.roles.clone()),
             scopes: super::sorted(self.settings.scopes.clone()),
             groups,
-            tenant: None,
-            email: None,
-            name: None,
-            claims: Arc::default(),
-            issued_at: None,
-            not_before: None,
             // A password lasts; how long it is believed without being checked again is another matter.
-            expires_at: Timestamp::NEVER,
-            authenticated_at: None,
-            acr: None,
-            amr: Vec::new(),
-            networks: Vec::new(),
-            bound_certificate: None,
-            bound_key: None,
-            key_thumbprint: None,
-            generation: 0,
+            ..Verified::new(
+                Principal::new(BASIC_ISSUER, name),
+                CredentialKind::Basic,
+                format!("basic:{name}").into(),
+                Timestamp::NEVER,
+            )
         }
     }
 }

@@ -100,29 +100,14 @@ impl CompiledRule {
 
 fn verified(rule: &CompiledRule, subject: &str, certificate: &ClientCertificate) -> Verified {
     Verified {
-        principal: Principal::new(MTLS_ISSUER, subject),
-        kind: CredentialKind::Mtls,
-        issuer_name: None,
-        credential_id: crate::crypto::digest::hex(&certificate.fingerprint).into(),
-        family: None,
         roles: rule.roles.clone(),
         scopes: rule.scopes.clone(),
-        groups: Vec::new(),
-        tenant: None,
-        email: None,
-        name: None,
-        claims: Arc::default(),
-        issued_at: None,
-        not_before: None,
-        expires_at: certificate.not_after,
-        authenticated_at: None,
-        acr: None,
-        amr: Vec::new(),
-        networks: Vec::new(),
-        bound_certificate: None,
-        bound_key: None,
-        key_thumbprint: None,
-        generation: 0,
+        ..Verified::new(
+            Principal::new(MTLS_ISSUER, subject),
+            CredentialKind::Mtls,
+            crate::crypto::digest::hex(&certificate.fingerprint).into(),
+            certificate.not_after,
+        )
     }
 }
 

@@ -18,11 +18,7 @@ pub(super) fn identity(token: VerifiedToken) -> Result<Verified, Denial> {
         Facts::read(&issuer.claims, &claims, format_args!("issuer.{}", issuer.name))?;
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(Arc::from);
     Ok(Verified {
-        principal: Principal { issuer: Arc::clone(&issuer.issuer), subject },
-        kind: CredentialKind::Jwt,
         issuer_name: Some(Arc::clone(&issuer.name)),
-        credential_id: token.id,
-        family: None,
         roles,
         scopes,
         groups,
@@ -31,16 +27,19 @@ pub(super) fn identity(token: VerifiedToken) -> Result<Verified, Denial> {
         name,
         issued_at: token.issued_at,
         not_before: token.not_before,
-        expires_at: token.expires_at,
         authenticated_at: claims.get("auth_time").and_then(numeric_date),
         acr: text(claims.get("acr")),
         amr: strings(claims.get("amr"), false).unwrap_or_default(),
-        networks: Vec::new(),
         bound_certificate: token.bound_certificate,
         bound_key: token.bound_key,
         key_thumbprint: Some(token.key_thumbprint),
-        generation: 0,
         claims: Arc::new(claims),
+        ..Verified::new(
+            Principal { issuer: Arc::clone(&issuer.issuer), subject },
+            CredentialKind::Jwt,
+            token.id,
+            token.expires_at,
+        )
     })
 }
 

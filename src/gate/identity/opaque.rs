@@ -24,11 +24,6 @@ fn identity(settings: &OpaqueSettings, token: &str, answer: Introspected) -> Res
     let Facts { roles, groups, scopes, tenant, email, name } =
         Facts::read(&settings.claims, &claims, format_args!("opaque"))?;
     Ok(Verified {
-        principal: Principal { issuer: Arc::clone(&settings.issuer), subject },
-        kind: CredentialKind::Opaque,
-        issuer_name: None,
-        credential_id: public_id(token).into(),
-        family: None,
         roles,
         scopes,
         groups,
@@ -37,15 +32,17 @@ fn identity(settings: &OpaqueSettings, token: &str, answer: Introspected) -> Res
         name,
         issued_at: answer.issued_at,
         not_before: answer.not_before,
-        expires_at: answer.expires_at.unwrap_or(Timestamp::NEVER),
         authenticated_at: claims.get("auth_time").and_then(numeric_date),
         acr: claims.get("acr").and_then(Value::as_str).map(Arc::from),
         amr: strings(claims.get("amr"), false).unwrap_or_default(),
-        networks: Vec::new(),
         bound_certificate: answer.bound_certificate,
         bound_key: answer.bound_key,
-        key_thumbprint: None,
-        generation: 0,
         claims: Arc::new(claims),
+        ..Verified::new(
+            Principal { issuer: Arc::clone(&settings.issuer), subject },
+            CredentialKind::Opaque,
+            public_id(token).into(),
+            answer.expires_at.unwrap_or(Timestamp::NEVER),
+        )
     })
 }

@@ -33,28 +33,18 @@ fn identity(record: SessionRecord) -> Verified {
     let expires_at = record.ends_at();
     let text = |name| record.attributes.get(name).and_then(|value| value.as_str()).map(Into::into);
     Verified {
-        kind: CredentialKind::Session,
-        issuer_name: None,
-        family: None,
         email: text("email"),
         name: text("name"),
-        principal: record.principal,
-        credential_id: record.id,
         roles: super::sorted(record.roles),
         scopes: super::sorted(record.scopes),
         groups: super::sorted(record.groups),
         tenant: record.tenant,
         claims: record.attributes.into(),
         issued_at: Some(record.created_at),
-        not_before: None,
-        expires_at,
         authenticated_at: Some(record.authenticated_at),
         acr: record.acr,
         amr: super::sorted(record.amr),
-        networks: Vec::new(),
-        bound_certificate: None,
-        bound_key: None,
-        key_thumbprint: None,
         generation: record.generation,
+        ..Verified::new(record.principal, CredentialKind::Session, record.id, expires_at)
     }
 }

@@ -5,7 +5,5 @@ mod set;
 mod shards;
 mod target;
 
-#[cfg(test)]
-pub(in crate::gate) use follow::Steps;
 pub use follow::follow;
 pub use set::RevocationSet;

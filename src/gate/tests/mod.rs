@@ -1,5 +1,4 @@
 mod bench;
-mod model;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

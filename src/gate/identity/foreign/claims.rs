@@ -44,11 +44,6 @@ pub(super) fn identity(
     };
     let expires_at = [in_store, ends_at, said].into_iter().flatten().min().unwrap_or(Timestamp::NEVER);
     Ok(Some(Verified {
-        principal: Principal { issuer: Arc::clone(&settings.issuer), subject },
-        kind: CredentialKind::Session,
-        issuer_name: None,
-        credential_id: public_id.into(),
-        family: None,
         roles: list("roles", &claims.roles, false)?,
         scopes: list("scopes", &claims.scopes, true)?,
         groups: list("groups", &claims.groups, false)?,
@@ -56,18 +51,15 @@ pub(super) fn identity(
         email: text(&claims.email),
         name: text(&claims.name),
         issued_at,
-        not_before: None,
-        expires_at,
-        authenticated_at: None,
-        acr: None,
-        amr: Vec::new(),
-        networks: Vec::new(),
-        bound_certificate: None,
-        bound_key: None,
-        key_thumbprint: None,
         // Generations are times: whoever ends all sessions so far ends none that begins later.
         generation: issued_at.map_or(0, |at| at.0),
         claims: Arc::new(attributes),
+        ..Verified::new(
+            Principal { issuer: Arc::clone(&settings.issuer), subject },
+            CredentialKind::Session,
+            public_id.into(),
+            expires_at,
+        )
     }))
 }
 
