@@ -1,6 +1,6 @@
 //! A service behind Portcullis that answers without end.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -10,19 +10,28 @@ use std::time::{Duration, Instant};
 ///
 /// | path | |
 /// |---|---|
-/// | `/ticks` | events, chunked, one after the other without end |
+/// | `/ticks` | events, chunked, one after the other without end; all but the first are numbers of 8 digits |
 /// | `/silent` | one event, and then nothing |
 /// | `/flood` | as many bytes as can be had, with a length |
 /// | `/waits` | nothing |
 /// | `/ws` | a WebSocket that says `hi`, and then nothing |
-/// | `/ws/ticks` | a WebSocket that never stops |
+/// | `/ws/ticks` | a WebSocket that never stops: numbers of 8 digits |
 /// | `/ws/stuck` | a WebSocket that stops in the middle of a frame |
 /// | `/grpc` | as `/silent`, but gRPC |
 ///
 /// More may follow a path, to tell requests apart.
 pub struct Streams {
     address: SocketAddr,
-    ended: Arc<Mutex<Vec<Ended>>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    ended: Vec<Ended>,
+    /// Targets of which nobody takes any more.
+    blocked: Vec<String>,
+    /// The number of the last event.
+    events: u64,
 }
 
 /// A connection that was closed.
@@ -37,19 +46,22 @@ pub struct Ended {
 const HEAD: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: ";
 const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
+/// More than a test waits for.
+const MOST_EVENTS: usize = 5000;
+
 impl Streams {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let ended = Arc::new(Mutex::default());
-        let all = Arc::clone(&ended);
+        let seen = Arc::new(Mutex::default());
+        let all = Arc::clone(&seen);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let ended = Arc::clone(&all);
-                thread::spawn(move || serve(stream, &ended));
+                let seen = Arc::clone(&all);
+                thread::spawn(move || serve(stream, &seen));
             }
         });
-        Self { address, ended }
+        Self { address, seen }
     }
 
     pub fn url(&self) -> String {
@@ -59,11 +71,27 @@ impl Streams {
     /// Waits until the connection of this target has been closed.
     #[track_caller]
     pub fn wait_for_end(&self, target: &str) -> Ended {
+        self.wait(target, |seen| seen.ended.iter().find(|ended| ended.target == target).cloned())
+    }
+
+    /// Waits until nobody takes any more of this flood.
+    #[track_caller]
+    pub fn wait_for_block(&self, target: &str) {
+        self.wait(target, |seen| seen.blocked.iter().any(|blocked| blocked == target).then_some(()));
+    }
+
+    /// The number of the last event of all: what has a higher one was not under way before.
+    pub fn last_event(&self) -> u64 {
+        self.seen.lock().expect("no panic").events
+    }
+
+    #[track_caller]
+    fn wait<T>(&self, target: &str, find: impl Fn(&Seen) -> Option<T>) -> T {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
-            let ended = self.ended.lock().expect("no panic").iter().find(|ended| ended.target == target).cloned();
-            if let Some(ended) = ended {
-                return ended;
+            let found = find(&self.seen.lock().expect("no panic"));
+            if let Some(found) = found {
+                return found;
             }
             assert!(Instant::now() < deadline, "{target} goes on");
             thread::sleep(Duration::from_millis(2));
@@ -71,7 +99,7 @@ impl Streams {
     }
 }
 
-fn serve(mut stream: TcpStream, ended: &Mutex<Vec<Ended>>) {
+fn serve(mut stream: TcpStream, seen: &Arc<Mutex<Seen>>) {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         if stream.read_exact(&mut byte).is_err() {
@@ -84,46 +112,59 @@ fn serve(mut stream: TcpStream, ended: &Mutex<Vec<Ended>>) {
     let known = ["/ws/ticks", "/ws/stuck", "/ws", "/ticks", "/silent", "/flood", "/grpc"];
     let path = known.into_iter().find(|path| target.starts_with(path)).unwrap_or_default();
     let mut writer = stream.try_clone().expect("a handle");
+    let (for_writer, of_writer) = (Arc::clone(seen), target.clone());
     thread::spawn(move || {
         // Ends when the other side does.
-        let _ = answer(&mut writer, path);
+        let _ = answer(&mut writer, path, &of_writer, &for_writer);
     });
     let (mut body, mut buffer) = (Vec::new(), [0; 4096]);
     while let Ok(count @ 1..) = stream.read(&mut buffer) {
         body.extend_from_slice(&buffer[..count]);
     }
     let _ = stream.shutdown(std::net::Shutdown::Both);
-    ended.lock().expect("no panic").push(Ended { target, body });
+    seen.lock().expect("no panic").ended.push(Ended { target, body });
 }
 
-fn answer(to: &mut TcpStream, path: &str) -> std::io::Result<()> {
-    let pause = || thread::sleep(Duration::from_millis(5));
+fn answer(to: &mut TcpStream, path: &str, target: &str, seen: &Mutex<Seen>) -> std::io::Result<()> {
+    let next_event = || {
+        thread::sleep(Duration::from_millis(5));
+        let mut seen = seen.lock().expect("no panic");
+        seen.events += 1;
+        format!("{:08}", seen.events)
+    };
     match path {
         "/ticks" | "/silent" | "/grpc" => {
             let kind = if path == "/grpc" { "application/grpc+proto" } else { "text/event-stream" };
             write!(to, "{HEAD}{kind}\r\n\r\n")?;
             to.write_all(b"a\r\ndata: hi\n\n\r\n")?;
             if path == "/ticks" {
-                loop {
-                    pause();
-                    to.write_all(b"a\r\ndata: hi\n\n\r\n")?;
+                // A test that waits for the end of this gets one.
+                for _ in 0..MOST_EVENTS {
+                    to.write_all(format!("10\r\ndata: {}\n\n\r\n", next_event()).as_bytes())?;
                 }
+                to.write_all(b"0\r\n\r\n")?;
             }
         }
         "/flood" => {
             write!(to, "HTTP/1.1 200 OK\r\nContent-Length: 4000000000\r\n\r\n")?;
+            to.set_write_timeout(Some(Duration::from_millis(300)))?;
             loop {
-                to.write_all(&[b'x'; 64 * 1024])?;
+                match to.write(&[b'x'; 64 * 1024]) {
+                    Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                        seen.lock().expect("no panic").blocked.push(target.to_owned());
+                    }
+                    written => drop(written?),
+                }
             }
         }
         "/ws" => to.write_all(&[SWITCHED.as_bytes(), b"\x81\x02hi"].concat())?,
         "/ws/ticks" => {
             to.write_all(SWITCHED.as_bytes())?;
-            loop {
+            for _ in 0..MOST_EVENTS {
+                let number = next_event();
                 // In pieces, so that the end may come anywhere.
-                for piece in [&b"\x81"[..], b"\x0d", b"hello, ", b"client"] {
+                for piece in [&b"\x81"[..], b"\x08", &number.as_bytes()[..3], &number.as_bytes()[3..]] {
                     to.write_all(piece)?;
-                    to.flush()?;
                     thread::sleep(Duration::from_millis(1));
                 }
             }
