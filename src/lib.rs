@@ -8,6 +8,7 @@
 //!     ▼
 //!  proxy::handle ──────► gate::check(&CheckRequest) -> Result<Permit, Denial>
 //!     │                     1 route        host + decoded segments + method → one immutable route
+//!     │                                    (a CORS preflight goes no further than stage 2)
 //!     │                     2 limit        before authentication, by client address
 //!     │                     3 credential   extract what the route accepts
 //!     │                     4 identity     verify: cache → keys or store

@@ -7,6 +7,7 @@ mod files;
 mod foreign;
 mod good;
 mod reference;
+mod routes;
 mod truth;
 mod upstreams;
 

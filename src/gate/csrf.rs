@@ -3,7 +3,7 @@
 //! A browser sends cookies and certificates with whatever any page makes it send, so those count only where the request
 //! comes from our own pages: `Sec-Fetch-Site` of `same-origin` or `none` passes; otherwise `Origin` must be the public
 //! origin or one of the route's `origins`. With neither header it is no browser of today: a session is refused, a
-//! certificate passes.
+//! certificate passes. What a route's `cors` allows is no part of this: to let a page read is not to let it change.
 
 use http::header::{CONNECTION, ORIGIN, UPGRADE};
 use http::{HeaderMap, Method};

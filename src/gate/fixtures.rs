@@ -90,6 +90,7 @@ pub(crate) fn route() -> RouteSettings {
         on_stale: OnStale::Deny,
         stream_grace: StreamGrace::For(Duration::ZERO),
         origins: vec![],
+        cors: None,
         forward_credentials: false,
         websocket_bearer: false,
         tolerate: PathTolerance::default(),

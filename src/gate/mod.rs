@@ -1,6 +1,7 @@
 //! Decides. [`Gate::check`] shows every stage; one file or folder holds each.
 
 pub mod assertion;
+pub mod cors;
 pub mod credential;
 pub mod csrf;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Method};
 
 use self::credential::{Companion, Found, Presented};
-use self::permit::Grant;
+use self::permit::{Destination, Grant};
 use self::plan::Plan;
 use self::route::Router;
 use crate::crypto::{Introspector, Issuers, Signer};
@@ -108,9 +109,42 @@ impl Gate {
 
     /// All stages, in order. A denial names the route from the moment that there is one.
     pub async fn check(&self, request: &CheckRequest<'_>) -> Result<Permit, Denial> {
+        if let Some(answer) = self.preflight(request) {
+            return answer;
+        }
         let routed = self.router.find(request)?; // 1 route
         let name = &routed.route.settings.name;
         self.decide(request, &routed).await.map_err(|denial| Denial { route: Some(name.clone()), ..denial })
+    }
+
+    /// A browser's question before a cross-origin request comes without credentials, and is the business of the route that
+    /// the announced request would take. `None`: it is no preflight, or one that is the upstream's to answer.
+    fn preflight(&self, request: &CheckRequest<'_>) -> Option<Result<Permit, Denial>> {
+        let method = cors::announced(request)?;
+        let routed = self.router.find(&CheckRequest { method: &method, ..*request }).ok()?;
+        let (plan, cors) = (routed.route, routed.route.cors.as_ref()?);
+        let agreed = plan
+            .limits
+            .check(LimitStage::BeforeAuthentication, request.client.address, None)
+            .and_then(|()| cors.agree(&method, request.headers))
+            .map_err(|denial| Denial { route: Some(plan.settings.name.clone()), ..denial });
+        Some(agreed.map(|()| {
+            Permit::grant(Grant {
+                introduction: None,
+                carrier: None,
+                route: plan.settings.clone(),
+                bound_until: Timestamp::NEVER,
+                companion: None,
+                foreign_cookie: None,
+                identity: Identity::Anonymous,
+                method: Method::OPTIONS,
+                target: routed.target,
+                destination: Destination::Preflight,
+                next_nonce: None,
+                hygiene: self.hygiene.clone(),
+                reader: self.reader.clone(),
+            })
+        }))
     }
 
     async fn decide(&self, request: &CheckRequest<'_>, routed: &Routed<'_>) -> Result<Permit, Denial> {

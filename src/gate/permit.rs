@@ -75,6 +75,8 @@ pub(in crate::gate) struct Grant {
 pub enum Destination {
     /// The upstream of this name.
     Upstream(Arc<str>),
+    /// A CORS preflight that the route agrees to, answered by Portcullis itself.
+    Preflight,
     /// The public keys of the assertion, answered by Portcullis itself.
     AssertionKeys,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::assertion::Assertions;
+use super::cors::Cors;
 use super::credential::Accepts;
 use super::headers::Introducer;
 use super::limit::RouteLimits;
@@ -25,6 +26,7 @@ pub(super) struct Plan {
     pub(super) limits: RouteLimits,
     pub(super) policy: Policy,
     pub(super) introducer: Arc<Introducer>,
+    pub(super) cors: Option<Cors>,
 }
 
 /// Prepares every route and lays them out by listener, host, path and method.
@@ -54,6 +56,7 @@ pub(super) fn router(
             limits: RouteLimits::new(&shared.limits, &route.limits),
             policy: Policy::new(route, &settings.roles),
             introducer: introducers.of(route),
+            cors: route.cors.as_ref().map(Cors::new),
             settings: own,
         });
         router.add(route, &plan).map_err(|error| GateError(error.to_string()))?;
@@ -111,6 +114,7 @@ fn add_assertion_keys(
             limits: RouteLimits::new(&shared.limits, &[]),
             policy: Policy::new(&route, &settings.roles),
             introducer: Arc::new(Introducer::new(&route.identity, &route.upstream, assertions)),
+            cors: None,
             settings: Arc::new(route),
         };
         router.add_builtin(&listener.name, path, &Arc::new(plan));
@@ -133,6 +137,7 @@ fn assertion_keys_route(listener: &Arc<str>) -> RouteSettings {
         on_stale: OnStale::Deny,
         stream_grace: StreamGrace::For(Duration::ZERO),
         origins: Vec::new(),
+        cors: None,
         forward_credentials: false,
         websocket_bearer: false,
         tolerate: PathTolerance::default(),

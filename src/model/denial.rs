@@ -284,6 +284,8 @@ reasons! {
     // ── decided against ──
     /// Cross-site use of an ambient credential.
     CrossSite: 403, PERMISSION_DENIED, None, Warn, "cross_site", "Cross-site requests are not allowed here";
+    /// A preflight for an origin, method or header that the route's `cors` does not name.
+    PreflightRefused: 403, PERMISSION_DENIED, None, Info, "preflight_refused", "Cross-origin requests of this kind are not allowed here";
     /// A limit is used up.
     RateLimited: 429, RESOURCE_EXHAUSTED, None, Info, "rate_limited", "Too many requests";
     /// Too many failed authentications.

@@ -3,7 +3,8 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 
 use super::*;
-use crate::model::settings::{Alternative, HeaderPreset, IdentityHeaders, OnStale, PathTolerance, StreamGrace};
+use crate::gate::fixtures;
+use crate::model::settings::Alternative;
 
 static REQUEST: HeaderValue = HeaderValue::from_static("a-proxys-own-name");
 const ID: DecisionId = DecisionId::from_bytes([0x5a; 16]);
@@ -17,20 +18,8 @@ fn route(kinds: &[CredentialKind]) -> Arc<RouteSettings> {
         kinds.iter().map(|kind| Alternative { kind: *kind, issuer: None, with_certificate: false }).collect();
     Arc::new(RouteSettings {
         name: "app".into(),
-        listeners: vec![],
-        matches: vec![],
         accept: Accept::OneOf { alternatives, optional: false },
-        limits: vec![],
-        deny: vec![],
-        allow: vec![],
-        upstream: "up".into(),
-        identity: IdentityHeaders { preset: HeaderPreset::None, headers: vec![], assertion: false },
-        on_stale: OnStale::Deny,
-        stream_grace: StreamGrace::For(Duration::ZERO),
-        origins: vec![],
-        forward_credentials: false,
-        websocket_bearer: false,
-        tolerate: PathTolerance::default(),
+        ..fixtures::route()
     })
 }
 

@@ -32,6 +32,10 @@ pub(super) struct Exchange<'a> {
     method: Method,
     uri: Uri,
     grpc: Option<&'static str>,
+    /// Whose page asks, where a route cares.
+    origin: Option<HeaderValue>,
+    /// Whether it is a preflight that was agreed to.
+    pub(super) preflight: bool,
     over: bool,
 }
 
@@ -55,6 +59,8 @@ impl<'a> Exchange<'a> {
             method: request.method().clone(),
             uri: request.uri().clone(),
             grpc: grpc_content_type(request.headers()),
+            origin: proxy.cors.origin(request.headers()),
+            preflight: false,
             over: false,
         }
     }
@@ -65,6 +71,8 @@ impl<'a> Exchange<'a> {
         match outcome {
             Ok(mut response) => {
                 response.headers_mut().insert(REQUEST_ID, self.request_id.clone());
+                let route = self.answer.as_ref().map(|answer| &*answer.route.name);
+                self.proxy.cors.mark(route, self.origin.as_ref(), self.preflight, response.headers_mut());
                 self.record(response.status().as_u16(), &Outcome::Served);
                 response
             }
@@ -75,7 +83,9 @@ impl<'a> Exchange<'a> {
                 self.proxy.shared.metrics.denial(denial.reason);
                 // A gRPC client's denial goes out as 200; metrics and log say what it is.
                 self.record(denial.reason.row().status, &Outcome::Denied(&denial));
-                self.proxy.challenges.render(&denial, &self.asked())
+                let mut response = self.proxy.challenges.render(&denial, &self.asked());
+                self.proxy.cors.mark_denial(&denial, self.origin.as_ref(), response.headers_mut());
+                response
             }
         }
     }

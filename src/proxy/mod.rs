@@ -1,6 +1,7 @@
 //! Enforces inline: check → inject → dispatch → log.
 
 mod body;
+mod cors;
 mod denial;
 mod exchange;
 mod forwarded;
@@ -20,6 +21,7 @@ use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 
 use self::body::Farewell;
+use self::cors::CorsByRoute;
 use self::denial::Challenges;
 use self::exchange::Exchange;
 use self::ids::Ids;
@@ -41,6 +43,7 @@ pub struct Proxy {
     upstreams: Upstreams,
     shared: Arc<Shared>,
     challenges: Challenges,
+    cors: CorsByRoute,
     access_log: bool,
     jwks: Bytes,
     ids: Ids,
@@ -48,7 +51,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// In front of these upstreams. `routes`: all of them, for what their challenges say, `proof_algorithms` included.
+    /// In front of these upstreams. `routes`: all of them, for what their challenges and CORS headers say, `proof_algorithms` included.
     /// `access_log`: whether permitted requests are logged. `jwks`: the public keys of the assertion, as served.
     ///
     /// To be called within the worker's `LocalSet`, where what watches over live streams is started.
@@ -65,7 +68,8 @@ impl Proxy {
         tokio::task::spawn_local(live::watch(Rc::clone(&live), Rc::clone(&gate), Arc::clone(&shared)));
         let realm = shared.passwords.as_ref().map(|passwords| passwords.realm());
         let challenges = Challenges::new(routes, proof_algorithms).with_realm(realm);
-        Self { gate, upstreams, shared, challenges, access_log, jwks, ids: Ids::default(), live }
+        let cors = CorsByRoute::new(routes);
+        Self { gate, upstreams, shared, challenges, cors, access_log, jwks, ids: Ids::default(), live }
     }
 
     async fn decide(
@@ -103,8 +107,10 @@ impl Proxy {
         answer: &Answer,
         hold: Option<Hold>,
     ) -> Result<Response<Body>, Denial> {
-        if *permit.destination() == Destination::AssertionKeys {
-            return self.assertion_keys(permit.method());
+        match permit.destination() {
+            Destination::AssertionKeys => return self.assertion_keys(permit.method()),
+            Destination::Preflight => return Ok(cors::preflight()),
+            Destination::Upstream(_) => {}
         }
         let client_side = told.websocket.then(|| hyper::upgrade::on(&mut request));
         // What the edge told us in there is not for the upstream's connection.
@@ -166,6 +172,7 @@ impl Handler for Proxy {
         let mut exchange = Exchange::new(self, &request, &client, &connection);
         let outcome = match self.decide(&request, &connection, &client).await {
             Ok((permit, host)) => {
+                exchange.preflight = *permit.destination() == Destination::Preflight;
                 let answer = exchange.answer.insert(permit.answer());
                 let hold = self.live.hold(answer, exchange.id, hangup);
                 let told = Told {

@@ -7,6 +7,7 @@ pub(super) mod assertion;
 pub(super) mod basic;
 pub(super) mod binds;
 mod conflicts;
+mod cors;
 pub(super) mod dpop;
 mod header;
 pub(super) mod health;

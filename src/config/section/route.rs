@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{accept, conflicts, identity, listener, pattern, rule, upstream};
+use super::{accept, conflicts, cors, identity, listener, pattern, rule, upstream};
 use crate::config::keys::{Given, Key, Shape, TEXTS};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
@@ -39,6 +39,11 @@ pub(in crate::config) const KEYS: &[Key] = &[
     )
     .default(Given::Text("0s")),
     Key::new("origins", TEXTS, "Other origins that may use cookies and open WebSockets.").default(Given::Texts(&[])),
+    Key::new(
+        "cors",
+        Shape::Table(cors::KEYS),
+        "Which other origins' pages may read answers; preflights are answered here. Absent: that is the upstream's matter.",
+    ),
     Key::new("forward_credentials", Shape::Boolean, "Whether credentials that Portcullis used are forwarded.")
         .default(Given::Boolean(false)),
     Key::new("websocket_bearer", Shape::Boolean, "Whether WebSocket clients may send a bearer token in `Sec-WebSocket-Protocol`.")
@@ -46,7 +51,6 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::new("tolerate", Shape::List(&TOLERATE), "Forms of path that would otherwise be refused.")
         .default(Given::Texts(&[])),
     Key::later("rewrite"),
-    Key::later("cors"),
     Key::later("login"),
     Key::later("policies"),
     Key::later("serve"),
@@ -122,6 +126,7 @@ fn route(
     let limits = section.parse_list("limits", |limit| context.refer("limit", limit));
     let upstream = section.parse("upstream", |text| upstream::refer(text, context));
     let origins = section.parse_list("origins", listener::origin);
+    let cors = section.table("cors").map(|cors| cors::read(&cors));
     let stream_grace = section.parse("stream_grace", grace);
     let allow = rules(section, "allow", 0, roles);
     let deny = rules(section, "deny", default_denies(context), roles);
@@ -139,6 +144,7 @@ fn route(
         on_stale: if section.text("on_stale") == Some("allow") { OnStale::Allow } else { OnStale::Deny },
         stream_grace: stream_grace?,
         origins,
+        cors,
         forward_credentials: section.boolean("forward_credentials"),
         websocket_bearer: section.boolean("websocket_bearer"),
         tolerate: PathTolerance {

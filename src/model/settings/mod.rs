@@ -4,6 +4,7 @@
 //! directory, every name that refers to another table has been checked, and every secret is in a [`Secret`].
 
 mod access;
+mod cors;
 mod dpop;
 mod identity;
 mod listener;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use access::{LimitKey, LimitSettings, LimitStage, PermissionPattern, RoleTable, Rule, RuleEffect};
+pub use cors::{CorsOrigins, CorsSettings};
 pub use dpop::{DpopSettings, ReplayScope};
 pub use identity::{
     Algorithm, ApiKeySettings, AssertionSettings, BasicSettings, ClaimPointers, ClientSecretMethod, ForeignFormat,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
-use super::{Origin, Rule};
+use super::{CorsSettings, Origin, Rule};
 use crate::model::CredentialKind;
 
 /// One route, defaults applied.
@@ -35,6 +35,8 @@ pub struct RouteSettings {
     pub stream_grace: StreamGrace,
     /// Other origins that may use ambient credentials and open WebSockets.
     pub origins: Vec<Origin>,
+    /// Which other origins' pages may read answers; `None`: Portcullis has no part in that.
+    pub cors: Option<CorsSettings>,
     /// Whether credentials that Portcullis used are forwarded.
     pub forward_credentials: bool,
     /// Whether a WebSocket client may carry a bearer token in `Sec-WebSocket-Protocol`.
