@@ -10,6 +10,9 @@ mod connection;
 mod drain;
 mod forwarded;
 mod framing;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hangup;
 mod http;
 mod listener;

@@ -6,6 +6,9 @@ pub mod credential;
 pub mod csrf;
 #[cfg(test)]
 pub(crate) mod fixtures;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod headers;
 pub mod identity;
 pub mod limit;

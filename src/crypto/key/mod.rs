@@ -96,6 +96,7 @@ impl Material {
                 Verifier::Public(on_curve(&signature::ECDSA_P384_SHA384_FIXED, x, y)?)
             }
             Self::Ed25519 { x } if algorithm == Algorithm::EdDSA => {
+                check_ed25519(x)?;
                 let key = ParsedPublicKey::new(&signature::ED25519, x);
                 Verifier::Public(key.map_err(|e| format!("not a point on Ed25519: {e}"))?)
             }
@@ -150,17 +151,54 @@ impl Material {
 }
 
 /// RFC 7518, sections 3.3 and 3.5: 2048 bits or more. An even or tiny exponent is no RSA, a giant one a way to keep the
-/// processor busy.
+/// processor busy; an even modulus is one that everybody can factor.
 fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), String> {
     let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
     if !(2048..=8192).contains(&bits) {
         return Err(format!("the RSA key has {bits} bits, 2048 to 8192 are wanted"));
+    }
+    if n.last().is_none_or(|last| last % 2 == 0) {
+        return Err("the RSA key's modulus is even".to_owned());
     }
     let exponent = e.iter().try_fold(0_u32, |sum, byte| sum.checked_mul(256)?.checked_add(u32::from(*byte)));
     match exponent {
         Some(e) if e >= 3 && e % 2 == 1 => Ok(()),
         _ => Err("the RSA key's exponent is none of 3, 5, … below 2^32".to_owned()),
     }
+}
+
+/// Under a point of small order one signature is good for every eighth message, or for every one: whoever gets such a key
+/// into a set needs no private half. The verifier below does not look.
+fn check_ed25519(x: &[u8; 32]) -> Result<(), String> {
+    let mut y = *x;
+    if let Some(last) = y.last_mut() {
+        *last &= 0x7f;
+    }
+    if SMALL_ORDER.contains(&y) { Err("a point of small order on Ed25519".to_owned()) } else { Ok(()) }
+}
+
+/// The y of every point whose order divides 8, little-endian; 0 and 1 also as they are beyond the field's prime.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    ending(0x00, 0x00, 0x00),
+    ending(0x01, 0x00, 0x00),
+    ending(0xec, 0xff, 0x7f),
+    ending(0xed, 0xff, 0x7f),
+    ending(0xee, 0xff, 0x7f),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+        0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+];
+
+const fn ending(first: u8, middle: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [middle; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
 }
 
 const fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {

@@ -26,7 +26,7 @@ pub use cache::Cache;
 use self::cache::{Entry, Key};
 use self::certificate::CertificateRules;
 use self::flight::verified_once;
-use self::foreign::Foreign;
+pub(in crate::gate) use self::foreign::Foreign;
 pub(in crate::gate) use self::recheck::ended;
 use self::recheck::{Objection, recheck};
 use super::Shared;

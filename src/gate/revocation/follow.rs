@@ -63,6 +63,26 @@ pub async fn follow(shared: &Shared, store: &Store) {
     }
 }
 
+/// The same a step at a time, for tests that hold the clock: where the follower is.
+#[cfg(test)]
+#[derive(Default)]
+pub(in crate::gate) struct Steps(Option<Place>);
+
+#[cfg(test)]
+impl Steps {
+    /// One replay, or one read. Says whether it worked.
+    pub(in crate::gate) async fn advance(&mut self, shared: &Shared, store: &Store) -> bool {
+        let follower = Follower {
+            log: &*store.log,
+            revocations: &shared.revocations,
+            cache: &shared.cache,
+            clock: &*shared.clock,
+            metrics: &shared.metrics,
+        };
+        follower.advance(&mut self.0).await.is_ok()
+    }
+}
+
 /// Why the log cannot be followed for now.
 #[derive(Debug, thiserror::Error)]
 enum Problem {
@@ -77,6 +97,8 @@ struct Place {
     position: Position,
     /// The first heartbeat that has not been read back, and when it was written.
     beat: Option<(Position, Timestamp)>,
+    /// The last one, where that is another: whoever catches up knows the log as of then, at once.
+    last_beat: Option<(Position, Timestamp)>,
     /// By [`Clock::elapsed`].
     next_beat: Duration,
     beats: usize,
@@ -122,7 +144,7 @@ impl Follower<'_> {
                 try_join_all(some.iter().map(|entry| within(Duration::ZERO, self.log.append(entry)))).await?;
             }
         }
-        Ok(Place { position: replay.position, beat: None, next_beat: Duration::ZERO, beats: 0 })
+        Ok(Place { position: replay.position, beat: None, last_beat: None, next_beat: Duration::ZERO, beats: 0 })
     }
 
     /// Writes a heartbeat where one is due; then waits for what comes, until the next one is.
@@ -138,13 +160,15 @@ impl Follower<'_> {
                 place.position = position;
             }
         }
-        if let Some((beat, written)) = &place.beat {
-            if beat.run != place.position.run {
-                return Err(Problem::Gap);
-            }
-            if beat.id <= place.position.id {
-                self.revocations.fresh_as_of(*written);
-                place.beat = None;
+        let Some((beat, written)) = &place.beat else { return Ok(()) };
+        if beat.run != place.position.run {
+            return Err(Problem::Gap);
+        }
+        if beat.id <= place.position.id {
+            self.revocations.fresh_as_of(*written);
+            place.beat = place.last_beat.take();
+            if let Some((_, written)) = place.beat.take_if(|(last, _)| last.id <= place.position.id) {
+                self.revocations.fresh_as_of(written);
             }
         }
         Ok(())
@@ -157,7 +181,10 @@ impl Follower<'_> {
             return Err(Problem::Gap);
         }
         // One that is still to be read back stays: replaced by later ones again and again, none would ever be.
-        place.beat.get_or_insert((beat, written));
+        match place.beat {
+            None => place.beat = Some((beat, written)),
+            Some(_) => place.last_beat = Some((beat, written)),
+        }
         place.next_beat = self.clock.elapsed() + self.beat_interval();
         place.beats = place.beats.wrapping_add(1);
         self.revocations.prune(place.beats % PRUNE_PARTS, PRUNE_PARTS, written);

@@ -152,6 +152,22 @@ async fn fresh_is_a_heartbeat_read_back_and_not_an_answer() {
 }
 
 #[tokio::test]
+async fn whoever_catches_up_is_fresh_as_of_the_last_heartbeat() {
+    let mut bench = Bench::new();
+    bench.advance().await.unwrap();
+    for _ in 0..6 {
+        bench.clock.advance(SECOND);
+        bench.log.answer(99, vec![]);
+        bench.advance().await.unwrap();
+    }
+    assert_eq!(bench.staleness(), Some(6 * SECOND), "none of six heartbeats has come");
+    bench.clock.advance(SECOND / 2);
+    bench.log.answer(600, vec![]);
+    bench.advance().await.unwrap();
+    assert_eq!(bench.staleness(), Some(SECOND / 2), "all have come, and the last was written half a second ago");
+}
+
+#[tokio::test]
 async fn an_outage_makes_stale_and_forgets_nothing() {
     let mut bench = Bench::new();
     *bench.log.live.lock().unwrap() = vec![key("a")];

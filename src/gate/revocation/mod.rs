@@ -5,5 +5,7 @@ mod set;
 mod shards;
 mod target;
 
+#[cfg(test)]
+pub(in crate::gate) use follow::Steps;
 pub use follow::follow;
 pub use set::RevocationSet;

@@ -1,4 +1,5 @@
 mod bench;
+mod model;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

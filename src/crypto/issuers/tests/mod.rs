@@ -16,6 +16,14 @@ use crate::model::{Denial, Timestamp};
 
 use crate::crypto::testing::NOW;
 
+impl Issuers {
+    /// Puts these keys in place of those that the issuer of this name has.
+    pub(crate) fn rotate(&self, name: &str, set: crate::crypto::KeySet) {
+        let held = super::issuer::Held { set, fetched_at: Timestamp(0), until: Timestamp::NEVER };
+        self.by_name[name].keys.store(Some(std::sync::Arc::new(held)));
+    }
+}
+
 async fn verify(issuers: &Issuers, token: &str) -> Result<VerifiedToken, Denial> {
     issuers.verify(token, Timestamp::from_secs(NOW)).await
 }
