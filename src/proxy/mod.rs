@@ -118,7 +118,8 @@ impl Proxy {
         request::prepare(request.headers_mut(), &told, &permit);
         let version = told.version;
         let request = request.map(|body| Upload::new(body, hold.as_ref()));
-        let mut response = unless_ended(hold.as_ref(), self.upstreams.forward(permit, request)).await??;
+        let forwarded = self.upstreams.forward(permit, request, told.client.address);
+        let mut response = unless_ended(hold.as_ref(), forwarded).await??;
         let granted = upgrade::is_granted(&response)
             .ok_or_else(|| Denial::because(Reason::UpstreamFailed, "101 for another protocol than was asked for"))?;
         hop_by_hop::remove_from_response(response.headers_mut());

@@ -1,6 +1,6 @@
 //! Chooses an endpoint, sends, and tries again where that is safe.
 
-use std::cell::Cell;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use http::header::{AUTHORIZATION, HOST, PROXY_AUTHORIZATION, UPGRADE};
 use http::{Request, Response};
 
 use super::UpstreamError;
+use super::choice::Chooser;
 use super::pool::{Lease, Pool};
 use super::request::{Patience, Progress, RequestBody};
 use super::response::{ResponseBody, binds_connection, unframe};
@@ -19,11 +20,11 @@ use crate::model::Denial;
 use crate::model::denial::Reason;
 use crate::model::settings::{HostHeader, UpstreamSettings};
 
-/// One upstream: its endpoints, in turn.
+/// One upstream: its endpoints, and who gets the next request.
 pub(super) struct Upstream {
     settings: Arc<UpstreamSettings>,
     pools: Vec<Rc<Pool>>,
-    next: Cell<usize>,
+    chooser: Chooser,
     budget: Budget,
 }
 
@@ -42,6 +43,7 @@ impl Upstream {
         let broken = |problem| UpstreamError { upstream: settings.name.clone(), problem };
         let https = settings.endpoints.iter().any(|endpoint| endpoint.https);
         let config = if https { Some(client_config(&settings.tls).map_err(broken)?) } else { None };
+        let chooser = Chooser::new(&settings.balance, &settings.endpoints);
         let budget = Budget::new(settings.retries);
         let mut pools = Vec::with_capacity(settings.endpoints.len());
         for endpoint in &settings.endpoints {
@@ -53,7 +55,7 @@ impl Upstream {
             };
             pools.push(Pool::new(settings.clone(), endpoint.clone(), tls).map_err(broken)?);
         }
-        Ok(Self { settings: settings.clone(), pools, next: Cell::new(0), budget })
+        Ok(Self { settings: settings.clone(), pools, chooser, budget })
     }
 
     /// Sends to the next endpoint that can be had, within the time that all tries have together.
@@ -61,9 +63,11 @@ impl Upstream {
         &self,
         request: Request<RequestBody>,
         progress: &Progress,
+        client: IpAddr,
     ) -> Result<Response<ResponseBody>, Denial> {
-        let Some(limit) = self.settings.timeouts.total else { return self.try_each(request, progress).await };
-        let tries = tokio::time::timeout(limit, self.try_each(request, progress));
+        let key = self.chooser.key(request.headers(), client);
+        let Some(limit) = self.settings.timeouts.total else { return self.try_each(request, progress, key).await };
+        let tries = tokio::time::timeout(limit, self.try_each(request, progress, key));
         tries.await.unwrap_or_else(|_| {
             let who = if progress.awaits_client() { Reason::BodyIncomplete } else { Reason::UpstreamTimeout };
             Err(Denial::because(who, format!("{}: no answer within {limit:?} in total", self.settings.name)))
@@ -74,11 +78,13 @@ impl Upstream {
         &self,
         mut request: Request<RequestBody>,
         progress: &Progress,
+        key: Option<u64>,
     ) -> Result<Response<ResponseBody>, Denial> {
+        let mut left = self.chooser.all();
         let mut denial: Option<Denial> = None;
         let mut attempts = self.budget.attempts();
         let mut sent_again = false;
-        for pool in self.in_turn() {
+        while let Some(pool) = self.chooser.choose(&self.pools, &mut left, key) {
             // An endpoint whose connections are all in use has failed nobody: the next one costs nothing.
             if denial.as_ref().is_some_and(|why| why.reason != Reason::UpstreamBusy) && !attempts.another() {
                 break;
@@ -123,16 +129,6 @@ impl Upstream {
             }
         }
         Err(denial.unwrap_or_else(|| Denial::because(Reason::Internal, "an upstream without endpoints")))
-    }
-
-    /// Round robin; endpoints that could not be reached a moment ago come last.
-    fn in_turn(&self) -> Vec<&Rc<Pool>> {
-        let start = self.next.get();
-        self.next.set(start.wrapping_add(1));
-        let (before, after) = self.pools.split_at(start.checked_rem(self.pools.len()).unwrap_or(0));
-        let mut turn: Vec<_> = after.iter().chain(before).collect();
-        turn.sort_by_key(|pool| pool.is_avoided());
-        turn
     }
 
     async fn exchange(

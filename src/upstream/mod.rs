@@ -1,6 +1,7 @@
 //! What is behind: endpoints, connections, forwarding.
 
 mod balance;
+mod choice;
 mod connect;
 mod ear;
 mod pool;
@@ -11,6 +12,7 @@ mod retry;
 mod tls;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -58,11 +60,16 @@ impl Upstreams {
 
     /// Sends a permitted request to the upstream of its permit, with the method and target of its permit, and returns
     /// the head of the answer; bodies stream both ways. Consumes the permit: one decision, one forward. Headers must be
-    /// as the upstream may see them.
+    /// as the upstream may see them. `client` is who asks, where endpoints are chosen by that.
     ///
     /// The answer's head says nothing of how its body was framed on the upstream's connection. Dropping the future or
     /// the answer's body closes that connection.
-    pub async fn forward<B>(&self, permit: Permit, request: Request<B>) -> Result<Response<ResponseBody>, Denial>
+    pub async fn forward<B>(
+        &self,
+        permit: Permit,
+        request: Request<B>,
+        client: IpAddr,
+    ) -> Result<Response<ResponseBody>, Denial>
     where
         B: Body<Data = Bytes> + 'static,
         B::Error: Into<BodyError>,
@@ -80,7 +87,7 @@ impl Upstreams {
         head.version = Version::HTTP_11;
         request::frame(&mut head, &body)?;
         let (body, progress) = RequestBody::new(body, Some(permit));
-        upstream.send(Request::from_parts(head, body), &progress).await
+        upstream.send(Request::from_parts(head, body), &progress, client).await
     }
 }
 

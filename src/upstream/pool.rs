@@ -29,6 +29,7 @@ pub(super) struct Pool {
     tls: Option<EndpointTls>,
     idle: RefCell<Vec<Idle>>,
     open: Cell<usize>,
+    in_use: Cell<usize>,
     avoid_until: Cell<Option<Instant>>,
     sweeping: Cell<bool>,
     retired: Cell<bool>,
@@ -62,6 +63,23 @@ pub(super) struct Lease {
     pub(super) slot: Rc<Slot>,
     /// Whether it has carried a request before.
     pub(super) reused: bool,
+    use_of: Use,
+}
+
+/// A request to an endpoint, counted until this is dropped.
+struct Use(Rc<Pool>);
+
+impl Use {
+    fn new(pool: &Rc<Pool>) -> Self {
+        pool.in_use.set(pool.in_use.get() + 1);
+        Self(pool.clone())
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        self.0.in_use.set(self.0.in_use.get().saturating_sub(1));
+    }
 }
 
 impl Lease {
@@ -81,7 +99,7 @@ impl Lease {
 
     /// Who is at its other end.
     pub(super) fn pool(&self) -> &Rc<Pool> {
-        &self.slot.pool
+        &self.use_of.0
     }
 }
 
@@ -100,6 +118,7 @@ impl Pool {
             tls,
             idle: RefCell::default(),
             open: Cell::new(0),
+            in_use: Cell::new(0),
             avoid_until: Cell::new(None),
             sweeping: Cell::new(false),
             retired: Cell::new(false),
@@ -111,8 +130,13 @@ impl Pool {
         self.avoid_until.get().is_some_and(|until| Instant::now() < until)
     }
 
+    /// Requests that are on their way to it, or being answered.
+    pub(super) fn in_use(&self) -> usize {
+        self.in_use.get()
+    }
+
     /// An idle connection that is still open, the one used last: its peer is least likely to be closing it.
-    pub(super) fn idle(&self) -> Option<Lease> {
+    pub(super) fn idle(self: &Rc<Self>) -> Option<Lease> {
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { sender, slot, since }) = idle.pop() {
             if since.elapsed() >= self.settings.timeouts.idle {
@@ -121,7 +145,7 @@ impl Pool {
                 return None;
             }
             if let Some(slot) = slot.upgrade().filter(|_| sender.is_ready()) {
-                return Some(Lease { sender, slot, reused: true });
+                return Some(Lease { sender, slot, reused: true, use_of: Use::new(self) });
             }
         }
         None
@@ -133,12 +157,13 @@ impl Pool {
             let detail = format!("{self}: all {} connections are in use", self.settings.max_connections);
             return Err(Denial::because(Reason::UpstreamBusy, detail).retry_after(Duration::from_secs(1)));
         }
+        let use_of = Use::new(self);
         self.open.set(self.open.get() + 1);
         let slot = Rc::new(Slot { pool: self.clone(), heard: Arc::default() });
         match connect(&self.endpoint, self.tls.as_ref(), self.settings.timeouts.connect, slot.clone()).await {
             Ok(sender) => {
                 self.avoid_until.set(None);
-                Ok(Lease { sender, slot, reused: false })
+                Ok(Lease { sender, slot, reused: false, use_of })
             }
             Err(error) => {
                 self.avoid_until.set(Some(Instant::now() + AVOID));

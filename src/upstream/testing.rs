@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-use crate::model::settings::{Endpoint, HostHeader, Retries, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
+use crate::model::settings::{Balance, Endpoint, HostHeader, Retries, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
 
 /// One end of a connection, in the hands of a test.
 pub(crate) struct Wire<T = TcpStream>(pub(crate) T);
@@ -55,7 +55,7 @@ impl Origin {
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
-        Endpoint { https: false, host: "127.0.0.1".into(), port: self.0.local_addr().unwrap().port() }
+        Endpoint { https: false, host: "127.0.0.1".into(), port: self.0.local_addr().unwrap().port(), weight: 1 }
     }
 
     pub(crate) async fn accept(&self) -> Wire {
@@ -77,6 +77,7 @@ pub(crate) fn settings(endpoints: Vec<Endpoint>) -> UpstreamSettings {
     UpstreamSettings {
         name: "up".into(),
         endpoints,
+        balance: Balance::RoundRobin,
         host_header: HostHeader::Preserve,
         timeouts: UpstreamTimeouts {
             connect: Duration::from_secs(20),

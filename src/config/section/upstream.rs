@@ -2,16 +2,34 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use url::{Host, Url};
 
-use crate::config::keys::{DURATION, Given, Key, Shape, TEXTS};
+use crate::config::keys::{DURATION, Given, Key, Shape};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
-use crate::model::settings::{Endpoint, HostHeader, Retries, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
+use crate::model::settings::{
+    Balance, Endpoint, HashKey, HostHeader, Retries, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
+};
 
 pub(in crate::config) const KEYS: &[Key] = &[
-    Key::new("endpoints", TEXTS, "Its addresses: `\"http://127.0.0.1:3000\"`, `\"https://orders.internal\"`.")
-        .required(),
+    Key::new(
+        "endpoints",
+        Shape::List(&Shape::Either(&[Shape::Text, Shape::Table(ENDPOINT)])),
+        "Its addresses: `\"http://127.0.0.1:3000\"`, `\"https://orders.internal\"`, `{ url = \"http://a:3000\", weight = 3 }`.",
+    )
+    .required(),
+    Key::new(
+        "balance",
+        Shape::Choice { now: &["round_robin", "least_requests", "hash"], later: &[] },
+        "Which of them gets a request: each in turn, the less busy of two, or always the same for the same `hash`.",
+    )
+    .default(Given::Text("round_robin")),
+    Key::new(
+        "hash",
+        Shape::Either(&[Shape::Choice { now: &["client.address"], later: &[] }, Shape::Table(HASH)]),
+        "What `balance = \"hash\"` goes by: the client's address, a header or a cookie.",
+    ),
     Key::new(
         "host_header",
         Shape::Choice { now: &["preserve", "endpoint"], later: &[] },
@@ -30,9 +48,19 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::new("max_connections", crate::config::keys::CAP, "Connections at once per worker and endpoint.")
         .default(Given::Integer(MAX_CONNECTIONS)),
     Key::new("tls", Shape::Table(TLS), "How `https` endpoints are verified.").default(Given::Table),
-    Key::later("balance"),
     Key::later("health"),
     Key::later("discovery"),
+];
+
+const ENDPOINT: &[Key] = &[
+    Key::new("url", Shape::Text, "Its address.").required(),
+    Key::new("weight", Shape::Integer { min: 1, max: 1000 }, "Its share, against those of the others.")
+        .default(Given::Integer(1)),
+];
+
+const HASH: &[Key] = &[
+    Key::new("header", Shape::Text, "A header, as the upstream sees it."),
+    Key::new("cookie", Shape::Text, "A cookie of the application."),
 ];
 
 const TIMEOUTS: &[Key] = &[
@@ -60,6 +88,8 @@ const TLS: &[Key] = &[
     Key::later("names"),
 ];
 
+/// Most endpoints of an upstream.
+const MAX_ENDPOINTS: usize = 64;
 const MAX_IDLE: i64 = 64;
 const MAX_CONNECTIONS: i64 = 1024;
 
@@ -80,7 +110,7 @@ pub(in crate::config) fn read(context: &Context<'_>) -> Vec<Arc<UpstreamSettings
 
 fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> {
     section.not_empty("endpoints", "endpoints = [\"http://127.0.0.1:3000\"]");
-    let endpoints = section.parse_list("endpoints", endpoint);
+    let endpoints = endpoints(section);
     let (timeouts, retries, tls) = (section.table("timeouts")?, section.table("retries")?, section.table("tls")?);
     if tls.keys().next().is_some() && !endpoints.is_empty() && !endpoints.iter().any(|endpoint| endpoint.https) {
         let fault = Fault::new(format!("`{}` says how to verify `https`, and no endpoint is", tls.path));
@@ -89,6 +119,7 @@ fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> 
     Some(UpstreamSettings {
         name: name.clone(),
         endpoints,
+        balance: balance(section),
         host_header: match section.text("host_header")? {
             "endpoint" => HostHeader::Endpoint,
             _ => HostHeader::Preserve,
@@ -107,6 +138,64 @@ fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> 
         max_connections: section.count("max_connections"),
         tls: UpstreamTls { ca: tls.path("ca"), server_name: tls.parse("server_name", server_name) },
     })
+}
+
+/// Bare URLs, and tables that say more of one.
+fn endpoints(section: &Section<'_>) -> Vec<Endpoint> {
+    let mut endpoints = section.parse_list("endpoints", endpoint);
+    endpoints.extend(section.table_list("endpoints").iter().filter_map(|table| {
+        let weight = table.integer("weight").and_then(|weight| u32::try_from(weight).ok())?;
+        Some(Endpoint { weight, ..table.parse("url", endpoint)? })
+    }));
+    if endpoints.len() > MAX_ENDPOINTS {
+        let fault = Fault::new(format!("{} endpoints are more than {MAX_ENDPOINTS}", endpoints.len()));
+        section.problem("endpoints", fault.help("a name with several addresses behind it is one endpoint"));
+    }
+    endpoints
+}
+
+fn balance(section: &Section<'_>) -> Balance {
+    let example = "balance = \"hash\", hash = { header = \"x-tenant\" }";
+    match (section.text("balance"), section.has("hash")) {
+        (Some("hash"), true) => hash(section).map_or(Balance::RoundRobin, Balance::Hash),
+        (Some("hash"), false) => {
+            section.problem("balance", Fault::new("`hash` must say what it goes by").help(example));
+            Balance::RoundRobin
+        }
+        (other, has) => {
+            if has {
+                section.problem("hash", Fault::new("only `balance = \"hash\"` goes by this").help(example));
+            }
+            if other == Some("least_requests") { Balance::LeastRequests } else { Balance::RoundRobin }
+        }
+    }
+}
+
+fn hash(section: &Section<'_>) -> Option<HashKey> {
+    let Some(table) = section.table("hash") else {
+        return section.text("hash").map(|_| HashKey::ClientAddress);
+    };
+    match (table.has("header"), table.has("cookie")) {
+        (true, false) => table.parse("header", header).map(HashKey::Header),
+        (false, true) => table.parse("cookie", cookie).map(HashKey::Cookie),
+        _ => {
+            let fault = Fault::new("a hash goes by one thing");
+            section.problem("hash", fault.help("\"client.address\", { header = \"…\" } or { cookie = \"…\" }"));
+            None
+        }
+    }
+}
+
+fn header(text: &str) -> Result<HeaderName, Fault> {
+    text.parse().map_err(|_| Fault::new(format!("`{text}` is no header name")).help("letters, digits and `-`"))
+}
+
+/// A token (RFC 6265, section 4.1.1), as names of headers are.
+fn cookie(text: &str) -> Result<Arc<str>, Fault> {
+    match text.parse::<HeaderName>() {
+        Ok(_) => Ok(text.into()),
+        Err(_) => Err(Fault::new(format!("`{text}` is no name of a cookie")).help("letters, digits, `-` and `_`")),
+    }
 }
 
 /// The upstream that a route names: one of `[upstream]`, or a URL.
@@ -139,6 +228,7 @@ fn of_url(name: Arc<str>, endpoint: Endpoint) -> UpstreamSettings {
     UpstreamSettings {
         name,
         endpoints: vec![endpoint],
+        balance: Balance::RoundRobin,
         host_header: HostHeader::Preserve,
         timeouts: UpstreamTimeouts::default(),
         retries: Retries::default(),
@@ -172,7 +262,9 @@ fn endpoint(text: &str) -> Result<Endpoint, Fault> {
     };
     let port = url.port_or_known_default().filter(|port| *port != 0);
     match port {
-        Some(port) if !host.is_empty() => Ok(Endpoint { https: url.scheme() == "https", host: host.into(), port }),
+        Some(port) if !host.is_empty() => {
+            Ok(Endpoint { https: url.scheme() == "https", host: host.into(), port, weight: 1 })
+        }
         _ => Err(wrong("no host and port")),
     }
 }

@@ -140,10 +140,10 @@ fn what_later_versions_bring_is_named_as_such() {
             &["1:15 `listener.main.proxy_protocol` is not available in this version"],
         ),
         (
-            "upstream.a = { endpoints = 'h2c://a', balance = 'hash' }",
+            "upstream.a = { endpoints = 'h2c://a', discovery = 'x' }",
             &[
                 "1:28 `h2c:` endpoints are not available in this version",
-                "1:39 `upstream.a.balance` is not available in this version",
+                "1:39 `upstream.a.discovery` is not available in this version",
             ],
         ),
         ("defaults.identity.preset = 'xfcc'", &["1:28 `xfcc` is not available in this version"]),

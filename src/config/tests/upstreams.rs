@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::settings::{Retries, UpstreamSettings};
+use crate::model::settings::{Balance, HashKey, Retries, UpstreamSettings};
 
 /// An upstream with two endpoints and `more`.
 fn upstream(more: &str) -> UpstreamSettings {
@@ -37,4 +37,46 @@ fn all_tries_together_may_have_a_time() {
     assert_eq!(upstream("").timeouts.total, None);
     assert_eq!(upstream("timeouts.total = '10s'").timeouts.total, Some(Duration::from_secs(10)));
     assert_eq!(said("timeouts.total = '0s'"), ["must not be zero"]);
+}
+
+#[test]
+fn endpoints_take_turns_or_go_by_load_or_by_something_of_the_request() {
+    assert_eq!(upstream("").balance, Balance::RoundRobin);
+    assert_eq!(upstream("balance = 'least_requests'").balance, Balance::LeastRequests);
+    let by = |hash: &str| upstream(&format!("balance = 'hash'\nhash = {hash}")).balance;
+    assert_eq!(by("'client.address'"), Balance::Hash(HashKey::ClientAddress));
+    assert_eq!(by("{ header = 'X-Tenant' }"), Balance::Hash(HashKey::Header("x-tenant".parse().expect("a name"))));
+    assert_eq!(by("{ cookie = 'cart' }"), Balance::Hash(HashKey::Cookie("cart".into())));
+
+    assert_eq!(said("balance = 'hash'"), ["`hash` must say what it goes by"]);
+    assert_eq!(said("hash = 'client.address'"), ["only `balance = \"hash\"` goes by this"]);
+    let wrong = |hash: &str| said(&format!("balance = 'hash'\nhash = {hash}"));
+    assert_eq!(wrong("{}"), ["a hash goes by one thing"]);
+    assert_eq!(wrong("{ header = 'a', cookie = 'b' }"), ["a hash goes by one thing"]);
+    assert_eq!(wrong("{ header = 'a b' }"), ["`a b` is no header name"]);
+    assert_eq!(wrong("{ cookie = 'a=b' }"), ["`a=b` is no name of a cookie"]);
+    assert_eq!(wrong("'client'"), ["`client` is not one of the choices"]);
+}
+
+#[test]
+fn endpoints_have_weights() {
+    let weights = |endpoints: &str| -> Vec<(String, u32)> {
+        let loaded = good(&format!("upstream.up.endpoints = {endpoints}"));
+        let up = loaded.settings.upstreams.iter().find(|upstream| &*upstream.name == "up").expect("the upstream");
+        up.endpoints.iter().map(|endpoint| (endpoint.authority(), endpoint.weight)).collect()
+    };
+    assert_eq!(
+        weights("['http://a:1', { url = 'http://b:2', weight = 3 }, { url = 'http://c:3' }]"),
+        [("a:1".into(), 1), ("b:2".into(), 3), ("c:3".into(), 1)]
+    );
+    assert_eq!(weights("{ url = 'http://b:2', weight = 3 }"), [("b:2".into(), 3)]);
+    let wrong = |endpoints: &str| {
+        let found = problems(&format!("{BASE}{ROUTE}upstream.up.endpoints = {endpoints}"));
+        found.iter().map(|line| line.split_once(' ').expect("a place").1.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(wrong("[{ url = 'http://b:2', weight = 0 }]"), ["`0` is out of range"]);
+    assert_eq!(wrong("[{ url = 'ftp://b:2' }]"), ["not an `http:` or `https:` URL"]);
+    assert_eq!(wrong("[{ weight = 2 }]").len(), 1);
+    let many: Vec<_> = (0..65).map(|n| format!("'http://h{n}'")).collect();
+    assert_eq!(wrong(&format!("[{}]", many.join(","))), ["65 endpoints are more than 64"]);
 }

@@ -4,13 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
+
 /// A named service.
 #[derive(Debug, Clone)]
 pub struct UpstreamSettings {
     /// Its name; for one that a route names by URL, that URL.
     pub name: Arc<str>,
-    /// Its addresses; never empty.
+    /// Its addresses; never empty, and no more than 64.
     pub endpoints: Vec<Endpoint>,
+    /// Which of them gets a request.
+    pub balance: Balance,
     /// What it is told as `Host`.
     pub host_header: HostHeader,
     /// Timeouts.
@@ -34,6 +38,8 @@ pub struct Endpoint {
     pub host: Arc<str>,
     /// Port.
     pub port: u16,
+    /// Its share of the requests, against the weights of the others; not 0.
+    pub weight: u32,
 }
 
 impl Endpoint {
@@ -43,6 +49,28 @@ impl Endpoint {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_string() };
         if self.port == default { host } else { format!("{host}:{}", self.port) }
     }
+}
+
+/// How requests are spread over endpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Balance {
+    /// In turn.
+    RoundRobin,
+    /// Of two that are drawn, the one with fewer requests of this worker.
+    LeastRequests,
+    /// By something of the request, always the same; in turn where the request has none of it.
+    Hash(HashKey),
+}
+
+/// What of a request decides its endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HashKey {
+    /// The client's address.
+    ClientAddress,
+    /// The first value of a header, as the upstream sees it.
+    Header(HeaderName),
+    /// A cookie, as the upstream sees it.
+    Cookie(Arc<str>),
 }
 
 /// What the upstream is told as `Host`.

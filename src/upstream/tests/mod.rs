@@ -1,5 +1,6 @@
 //! Against an origin that is a bare socket.
 
+mod balancing;
 mod bodies;
 mod connections;
 mod failures;
@@ -55,7 +56,7 @@ where
     head.version = Version::HTTP_11;
     frame(&mut head, &body)?;
     let (body, progress) = RequestBody::new(body, None);
-    upstream.send(Request::from_parts(head, body), &progress).await
+    upstream.send(Request::from_parts(head, body), &progress, std::net::Ipv4Addr::LOCALHOST.into()).await
 }
 
 /// Forwards in a task of its own, so that the test can be the origin meanwhile.

@@ -59,7 +59,7 @@ fn a_name_that_no_certificate_can_have_is_refused_at_start() {
     let certificate = generate_simple_self_signed(vec!["a".to_owned()]).unwrap();
     let ca = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(ca.path(), certificate.cert.pem()).unwrap();
-    let endpoint = Endpoint { https: true, host: "a_b c".into(), port: 443 };
+    let endpoint = Endpoint { https: true, host: "a_b c".into(), port: 443, weight: 1 };
     let mut settings = settings(vec![endpoint]);
     settings.tls.ca = Some(ca.path().to_owned());
     let error = super::super::Upstreams::new(&[Arc::new(settings)]).err().unwrap().to_string();
