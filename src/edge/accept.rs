@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use super::drain::{Census, Counted, Drain, Roster};
 use super::http::{self, Protocol};
 use super::listener::{Acceptor, Listener};
+use super::proxy_protocol::{self, Source};
 use super::quiet::Quiet;
 use super::socket::{Socket, Transport};
 use super::tls;
@@ -25,6 +26,9 @@ const HANDSHAKES: usize = 1024;
 
 /// After an error of `accept` that is ours (no file descriptors, say): trying again at once would only spin.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// What connections are counted under whose proxy in front does not say whose they are.
+const PROXY_PROTOCOL: &str = "proxy_protocol";
 
 /// How long, once draining has begun, a client that has connected may take to say what it speaks.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -39,6 +43,7 @@ pub async fn serve<H: Handler>(listeners: Arc<Vec<Listener>>, handler: Rc<H>, dr
         drain: drain.child(),
         full: Quiet::default(),
         failures: Quiet::default(),
+        relays: Quiet::default(),
     });
     let mut loops = Vec::new();
     for index in 0..listeners.len() {
@@ -68,6 +73,7 @@ struct Worker<H> {
     drain: Drain,
     full: Quiet,
     failures: Quiet,
+    relays: Quiet,
 }
 
 impl<H: Handler> Worker<H> {
@@ -122,6 +128,7 @@ impl<H: Handler> Worker<H> {
         let connection = Connection {
             listener: Arc::clone(settings),
             peer: peer.map(|peer| SocketAddr::new(peer.ip().to_canonical(), peer.port())),
+            unnamed: false,
             tls: listener.tls().is_some(),
             server_name: None,
             certificate: None,
@@ -130,6 +137,7 @@ impl<H: Handler> Worker<H> {
         let (tls, observer) = (listener.tls().cloned(), Arc::clone(listener.observer()));
         tokio::task::spawn_local(async move {
             let ready = async {
+                let (socket, connection) = relayed(socket, connection).await?;
                 match tls {
                     Some(tls) => worker.handshake(&tls, socket, connection).await,
                     None => detect(socket, connection).await,
@@ -147,9 +155,14 @@ impl<H: Handler> Worker<H> {
                 }
                 Err(Unready { connection, why, label }) => {
                     observer.connection_refused(label);
-                    if let Some(withheld) = worker.failures.allow() {
-                        let peer = connection.peer;
-                        tracing::debug!(listener = %connection.listener.name, ?peer, %why, withheld, "connection refused");
+                    let (listener, peer) = (&connection.listener.name, connection.peer);
+                    if label == PROXY_PROTOCOL {
+                        // Not the mistake of any client: the proxy in front and the settings do not fit together.
+                        if let Some(withheld) = worker.relays.allow() {
+                            tracing::warn!(%listener, ?peer, %why, withheld, "connection refused");
+                        }
+                    } else if let Some(withheld) = worker.failures.allow() {
+                        tracing::debug!(%listener, ?peer, %why, withheld, "connection refused");
                     }
                 }
             }
@@ -213,6 +226,25 @@ impl Unready {
     fn new(connection: Connection, why: String, label: &'static str) -> Self {
         Self { connection, why, label }
     }
+}
+
+/// Where the listener wants it, what a proxy that it trusts says of whose connection this is.
+async fn relayed(mut socket: Socket, mut connection: Connection) -> Result<(Socket, Connection), Unready> {
+    let Some(limit) = connection.listener.proxy_protocol else { return Ok((socket, connection)) };
+    if !connection.has_trusted_peer() {
+        let why = "proxy_protocol: its peer is not in trusted_proxies".to_owned();
+        return Err(Unready::new(connection, why, PROXY_PROTOCOL));
+    }
+    match timeout(limit, proxy_protocol::read(&mut socket)).await {
+        Ok(Ok(Source::Client(client))) => connection.peer = Some(client),
+        Ok(Ok(Source::Unknown)) => connection.unnamed = true,
+        Ok(Err(error)) => return Err(Unready::new(connection, error.to_string(), PROXY_PROTOCOL)),
+        Err(_) => {
+            let why = "timeouts.proxy_protocol passed".to_owned();
+            return Err(Unready::new(connection, why, PROXY_PROTOCOL));
+        }
+    }
+    Ok((socket, connection))
 }
 
 /// In clear text: HTTP/1, or HTTP/2 by prior knowledge (RFC 9113, section 3.3).

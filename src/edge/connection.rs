@@ -14,8 +14,10 @@ use crate::model::{Client, ClientCertificate};
 pub struct Connection {
     /// The listener that accepted it.
     pub listener: Arc<ListenerSettings>,
-    /// The socket's peer; `None` on a Unix socket.
+    /// The client that the PROXY protocol names; without it the socket's peer, or `None` on a Unix socket.
     pub peer: Option<SocketAddr>,
+    /// Whether the PROXY protocol names no client. `peer` is the proxy then, and may not be who has written the headers.
+    pub unnamed: bool,
     /// Whether it is TLS.
     pub tls: bool,
     /// The name that the client asked for (SNI).
@@ -27,11 +29,12 @@ pub struct Connection {
 impl Connection {
     /// Who the client is for this request: the peer, or whom a trusted peer vouches for. Headers that cannot be read
     /// never make an address: the peer's own counts then. IPv4 addresses inside IPv6 ones count as IPv4; a Unix socket's
-    /// peer has the unspecified address, 0.0.0.0.
+    /// peer has the unspecified address, 0.0.0.0. Where a proxy relays bytes of somebody that it does not name, headers
+    /// do not count.
     pub fn client(&self, headers: &HeaderMap) -> Client {
         let own = self.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
-        let trusts = |address: IpAddr| self.listener.trusted_proxies.iter().any(|network| network.contains(&address));
-        let trusted = if self.peer.is_some() { trusts(own) } else { self.listener.trust_unix };
+        let trusts = |address: IpAddr| self.trusts(address);
+        let trusted = !self.unnamed && self.has_trusted_peer();
         let (mut address, mut https) = (own, self.tls);
         if trusted {
             match forwarded::vouched(headers, trusts) {
@@ -44,6 +47,15 @@ impl Connection {
             }
         }
         Client { peer: self.peer, address, trusted, https, certificate: self.certificate.clone() }
+    }
+
+    /// Whether `trusted_proxies` names the peer.
+    pub(super) fn has_trusted_peer(&self) -> bool {
+        self.peer.map_or(self.listener.trust_unix, |peer| self.trusts(peer.ip().to_canonical()))
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.listener.trusted_proxies.iter().any(|network| network.contains(&address))
     }
 }
 
@@ -63,11 +75,19 @@ mod tests {
             public_origin: None,
             trusted_proxies: trusted.iter().map(|network| network.parse().unwrap()).collect(),
             trust_unix,
+            proxy_protocol: None,
             tls: None,
             limits: HttpLimits::default(),
         };
         let peer = peer.map(|peer| peer.parse().unwrap());
-        Connection { listener: Arc::new(listener), peer, tls: false, server_name: None, certificate: None }
+        Connection {
+            listener: Arc::new(listener),
+            peer,
+            unnamed: false,
+            tls: false,
+            server_name: None,
+            certificate: None,
+        }
     }
 
     fn client(connection: &Connection, lines: &[(&'static str, &'static str)]) -> (String, bool, bool) {

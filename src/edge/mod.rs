@@ -1,7 +1,7 @@
 //! Where clients connect: listeners, TLS, connections, the client's address, drain.
 //!
 //! ```text
-//! listener ─ accept ─ tls ─ framing::guard ─ http (hyper) ─► Handler
+//! listener ─ accept ─ proxy_protocol ─ tls ─ framing::guard ─ http (hyper) ─► Handler
 //! ```
 
 mod accept;
@@ -17,6 +17,7 @@ mod hangup;
 mod http;
 mod listener;
 mod progress;
+mod proxy_protocol;
 mod quiet;
 mod socket;
 mod tls;

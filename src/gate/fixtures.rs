@@ -176,6 +176,7 @@ pub(crate) fn settings(routes: Vec<RouteSettings>) -> Settings {
             public_origin: None,
             trusted_proxies: vec![],
             trust_unix: false,
+            proxy_protocol: None,
             tls: None,
             limits: HttpLimits::default(),
         })],

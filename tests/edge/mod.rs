@@ -1,3 +1,4 @@
 //! What happens before a request is decided, through the built binary.
 
+mod proxy_protocol;
 mod tls;

@@ -34,7 +34,13 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::new("max_header_size", Shape::Size, "Bytes of one request head.").default(Given::Text("16KiB")),
     Key::new("max_streams", Shape::Integer { min: 1, max: 10_000 }, "Concurrent streams of one HTTP/2 connection.")
         .default(Given::Integer(128)),
-    Key::later("proxy_protocol"),
+    Key::new(
+        "proxy_protocol",
+        Shape::Boolean,
+        "Whether every connection begins with a header of the PROXY protocol (version 1 or 2) that names its client; \
+         `trusted_proxies` alone may connect.",
+    )
+    .default(Given::Boolean(false)),
     Key::later("https_port"),
     Key::later("http3"),
 ];
@@ -51,6 +57,7 @@ const SERVE: Shape = Shape::Choice {
 
 const TIMEOUTS: &[Key] = &[
     Key::new("handshake", DURATION, "For the TLS handshake.").default(Given::Text("10s")),
+    Key::new("proxy_protocol", DURATION, "For the header of the PROXY protocol.").default(Given::Text("3s")),
     Key::new("header", DURATION, "For a whole request head.").default(Given::Text("10s")),
     Key::new("idle", DURATION, "After which a connection without requests is closed.").default(Given::Text("75s")),
 ];
@@ -72,12 +79,27 @@ fn listener(name: &Arc<str>, section: &Section<'_>) -> Option<ListenerSettings> 
         }
     }
     let timeouts = section.table("timeouts")?;
+    let bind = bind?;
+    let trust_unix = proxies.iter().any(Option::is_none);
+    let proxy_protocol = section.boolean("proxy_protocol").then(|| timeouts.duration("proxy_protocol"));
+    if proxy_protocol.is_some() {
+        let (fits, example) = match bind {
+            Bind::Tcp(_) => (proxies.iter().any(Option::is_some), "trusted_proxies = [\"10.0.0.0/8\"]"),
+            Bind::Unix(_) => (trust_unix, "trusted_proxies = [\"unix:\"]"),
+        };
+        // A list that has problems of its own is reported already.
+        if !fits && proxies.len() == section.list("trusted_proxies").len() {
+            let fault = Fault::new("`proxy_protocol` without `trusted_proxies`: nobody could connect");
+            section.problem("proxy_protocol", fault.help(format!("name the proxies in front: {example}")));
+        }
+    }
     Some(ListenerSettings {
         name: name.clone(),
-        bind: bind?,
+        bind,
         public_origin: origin,
         trusted_proxies: proxies.iter().flatten().copied().collect(),
-        trust_unix: proxies.iter().any(Option::is_none),
+        trust_unix,
+        proxy_protocol,
         tls,
         limits: HttpLimits {
             handshake_timeout: timeouts.duration("handshake"),

@@ -42,6 +42,7 @@ fn defaults_are_safe() {
     let Settings { admin, listeners, routes, session, store, .. } = good("").settings;
     assert!(admin.socket.is_none() && admin.tcp.is_none());
     assert!(listeners[0].trusted_proxies.is_empty() && !listeners[0].trust_unix);
+    assert!(listeners[0].proxy_protocol.is_none());
     let route = &routes[0];
     assert_eq!((route.on_stale, route.tolerate), (OnStale::Deny, PathTolerance::default()));
     assert_eq!(route.stream_grace, StreamGrace::For(Duration::ZERO));

@@ -5,6 +5,7 @@ mod drain;
 mod http1;
 mod http2;
 mod listen;
+mod proxy_protocol;
 mod tls;
 mod world;
 
@@ -37,6 +38,7 @@ fn settings(tls: Option<TlsSettings>) -> ListenerSettings {
         public_origin: None,
         trusted_proxies: Vec::new(),
         trust_unix: false,
+        proxy_protocol: None,
         tls,
         limits: HttpLimits::default(),
     }

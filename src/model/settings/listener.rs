@@ -21,6 +21,8 @@ pub struct ListenerSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether peers on a Unix socket are trusted (`"unix:"` in the list).
     pub trust_unix: bool,
+    /// How long the header of the PROXY protocol may take that every connection must begin with; `None`: there is none.
+    pub proxy_protocol: Option<Duration>,
     /// TLS; `None`: clear text.
     pub tls: Option<TlsSettings>,
     /// Timeouts and caps.
