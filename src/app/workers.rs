@@ -149,5 +149,7 @@ fn handler(parts: WorkerParts) -> Result<Proxy, StartError> {
     let WorkerParts { settings, shared, store, signer, jwks, .. } = parts;
     let upstreams = Upstreams::new(&settings.upstreams)?;
     let gate = Gate::new(&settings, shared.clone(), store, signer)?;
-    Ok(Proxy::new(gate, upstreams, shared, &settings.routes, &settings.dpop.algorithms, settings.log.access, jwks))
+    let (algorithms, access_log) = (&settings.dpop.algorithms, settings.log.access);
+    let proxy = Proxy::new(gate, upstreams, shared, &settings.routes, algorithms, access_log, jwks);
+    Ok(proxy.with_redirects(&settings))
 }

@@ -151,6 +151,7 @@ fn assemble(input: Input<'_>) -> Result<Loaded, Problems> {
     if let Some(settings) = &settings
         && !report.has_problems()
     {
+        section::redirects::check(settings, &context);
         section::warnings::check(settings, &context);
     }
     let warnings = report.warnings(&sources);

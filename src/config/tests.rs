@@ -6,6 +6,7 @@ mod dpop;
 mod files;
 mod foreign;
 mod good;
+mod listeners;
 mod reference;
 mod routes;
 mod truth;

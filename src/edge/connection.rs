@@ -66,12 +66,13 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::model::settings::{Bind, HttpLimits};
+    use crate::model::settings::{Bind, HttpLimits, Serve};
 
     fn connection(peer: Option<&str>, trusted: &[&str], trust_unix: bool) -> Connection {
         let listener = ListenerSettings {
             name: "main".into(),
             bind: Bind::Unix(PathBuf::new()),
+            serve: Serve::Proxy,
             public_origin: None,
             trusted_proxies: trusted.iter().map(|network| network.parse().unwrap()).collect(),
             trust_unix,

@@ -19,7 +19,7 @@ use crate::model::observer::Unobserved;
 use crate::model::settings::{
     Accept, AdminSettings, Algorithm, ApiKeySettings, AssertionSettings, Bind, ClaimPointers, DpopSettings,
     HeaderPreset, HostPattern, HttpLimits, IdentityHeaders, IssuerSettings, KeySource, ListenerSettings, LogSettings,
-    OnStale, PathPattern, PathSegment, PathTolerance, ReplayScope, RoleTable, RouteMatch, RouteSettings,
+    OnStale, PathPattern, PathSegment, PathTolerance, ReplayScope, RoleTable, RouteMatch, RouteSettings, Serve,
     ServerSettings, SessionLayout, SessionSettings, Settings, StoreKind, StoreSettings, StreamGrace,
 };
 use crate::model::{Client, Clock, CredentialKind, Principal, Secret, SystemEntropy, Timestamp, Verified};
@@ -173,6 +173,7 @@ pub(crate) fn settings(routes: Vec<RouteSettings>) -> Settings {
         listeners: vec![Arc::new(ListenerSettings {
             name: "main".into(),
             bind: Bind::Unix("unused".into()),
+            serve: Serve::Proxy,
             public_origin: None,
             trusted_proxies: vec![],
             trust_unix: false,

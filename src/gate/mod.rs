@@ -22,6 +22,7 @@ pub mod tenure;
 
 use std::sync::Arc;
 
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 
 use self::credential::{Companion, Found, Presented};
@@ -148,6 +149,13 @@ impl Gate {
                 reader: self.reader.clone(),
             })
         }))
+    }
+
+    /// Stage 1 alone: the host in the one form that routes are written in, and the target byte for byte, where some route
+    /// serves them, to whomever.
+    pub fn locate(&self, request: &CheckRequest<'_>) -> Result<(String, PathAndQuery), Denial> {
+        let routed = self.router.find(request)?; // 1 route
+        Ok((routed.host.name.into_owned(), routed.target))
     }
 
     async fn decide(&self, request: &CheckRequest<'_>, routed: &Routed<'_>) -> Result<Permit, Denial> {

@@ -9,6 +9,7 @@ mod hop_by_hop;
 mod ids;
 mod live;
 mod log;
+mod redirect;
 mod request;
 mod upgrade;
 
@@ -26,12 +27,13 @@ use self::denial::Challenges;
 use self::exchange::Exchange;
 use self::ids::Ids;
 use self::live::{Hold, Live, Upload, unless_ended};
+use self::redirect::Secure;
 use self::request::Told;
 use crate::edge::{Connection, Handler, Hangup, Refused};
 use crate::gate::permit::{Answer, Destination};
 use crate::gate::{CheckRequest, Gate, Permit, Shared};
 use crate::model::denial::Reason;
-use crate::model::settings::{Algorithm, RouteSettings};
+use crate::model::settings::{Algorithm, RouteSettings, Serve, Settings};
 use crate::model::{Client, Denial};
 use crate::upstream::{ResponseBody, Upstreams};
 
@@ -48,6 +50,7 @@ pub struct Proxy {
     jwks: Bytes,
     ids: Ids,
     live: Rc<Live>,
+    secure: Vec<Secure>,
 }
 
 impl Proxy {
@@ -69,7 +72,14 @@ impl Proxy {
         let realm = shared.passwords.as_ref().map(|passwords| passwords.realm());
         let challenges = Challenges::new(routes, proof_algorithms).with_realm(realm);
         let cors = CorsByRoute::new(routes);
-        Self { gate, upstreams, shared, challenges, cors, access_log, jwks, ids: Ids::default(), live }
+        let (ids, secure) = (Ids::default(), Vec::new());
+        Self { gate, upstreams, shared, challenges, cors, access_log, jwks, ids, live, secure }
+    }
+
+    /// With what listeners that redirect to HTTPS know of those that serve it.
+    #[must_use]
+    pub fn with_redirects(self, settings: &Settings) -> Self {
+        Self { secure: redirect::secure(settings), ..self }
     }
 
     async fn decide(
@@ -171,6 +181,10 @@ impl Handler for Proxy {
     ) -> Response<Self::Body> {
         let client = connection.client(request.headers());
         let mut exchange = Exchange::new(self, &request, &client, &connection);
+        if let Serve::RedirectToHttps { port } = connection.listener.serve {
+            let outcome = self.redirect(&request, &connection, &client, port);
+            return exchange.finish(outcome);
+        }
         let outcome = match self.decide(&request, &connection, &client).await {
             Ok((permit, host)) => {
                 exchange.preflight = *permit.destination() == Destination::Preflight;

@@ -1,4 +1,5 @@
 //! What happens before a request is decided, through the built binary.
 
 mod proxy_protocol;
+mod redirect;
 mod tls;

@@ -9,7 +9,7 @@ use super::tls;
 use crate::config::keys::{CAP, DURATION, Given, Key, Later, Shape, TEXTS};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
-use crate::model::settings::{Bind, HttpLimits, ListenerSettings, Origin};
+use crate::model::settings::{Bind, HttpLimits, ListenerSettings, Origin, Serve};
 
 pub(in crate::config) const KEYS: &[Key] = &[
     Key::new("bind", Shape::Text, "Address and port (`\"0.0.0.0:8443\"`, `\"[::]:8443\"`), or `\"unix:PATH\"`.")
@@ -19,7 +19,11 @@ pub(in crate::config) const KEYS: &[Key] = &[
         Shape::Text,
         "What browsers call it (`\"https://api.example.com\"`); default: whatever `Host` says.",
     ),
-    Key::new("serve", SERVE, "What it does.").default(Given::Text("proxy")),
+    Key::new(
+        "serve",
+        SERVE,
+        "What it does: `\"redirect_to_https\"` sends every request to the same host and target over TLS, and serves no route.",
+    ).default(Given::Text("proxy")),
     Key::new(
         "trusted_proxies",
         TEXTS,
@@ -41,14 +45,14 @@ pub(in crate::config) const KEYS: &[Key] = &[
          `trusted_proxies` alone may connect.",
     )
     .default(Given::Boolean(false)),
-    Key::later("https_port"),
+    Key::new("https_port", Shape::Integer { min: 1, max: 65_535 }, "The port that `redirect_to_https` sends clients to.")
+        .default(Given::Integer(443)),
     Key::later("http3"),
 ];
 
 const SERVE: Shape = Shape::Choice {
-    now: &["proxy"],
+    now: &["proxy", "redirect_to_https"],
     later: &[
-        Later::new("redirect_to_https", "serve = \"proxy\""),
         Later::new("auth_request", "serve = \"proxy\""),
         Later::new("forward_auth", "serve = \"proxy\""),
         Later::new("ext_authz", "serve = \"proxy\""),
@@ -96,6 +100,7 @@ fn listener(name: &Arc<str>, section: &Section<'_>) -> Option<ListenerSettings> 
     Some(ListenerSettings {
         name: name.clone(),
         bind,
+        serve: serve(section),
         public_origin: origin,
         trusted_proxies: proxies.iter().flatten().copied().collect(),
         trust_unix,
@@ -111,6 +116,15 @@ fn listener(name: &Arc<str>, section: &Section<'_>) -> Option<ListenerSettings> 
             max_streams: u32::try_from(section.count("max_streams")).unwrap_or(1),
         },
     })
+}
+
+fn serve(section: &Section<'_>) -> Serve {
+    match section.text("serve") {
+        Some("redirect_to_https") => {
+            Serve::RedirectToHttps { port: u16::try_from(section.count("https_port")).unwrap_or(443) }
+        }
+        _ => Serve::Proxy,
+    }
 }
 
 fn bind(text: &str, section: &Section<'_>) -> Result<Bind, Fault> {

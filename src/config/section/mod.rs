@@ -21,6 +21,7 @@ pub(super) mod mtls;
 pub(super) mod opaque;
 mod pattern;
 pub(super) mod preset;
+pub(super) mod redirects;
 mod redis;
 pub(super) mod revocation;
 pub(super) mod roles;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{accept, conflicts, cors, identity, listener, pattern, rule, upstream};
+use super::{accept, conflicts, cors, identity, listener, pattern, redirects, rule, upstream};
 use crate::config::keys::{Given, Key, Shape, TEXTS};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
@@ -168,11 +168,18 @@ fn grace(text: &str) -> Result<StreamGrace, Fault> {
 /// The listeners of a route: named, or the only one there is.
 fn listeners(section: &Section<'_>) -> Vec<Arc<str>> {
     let context = section.context;
-    let names = context.names("listener");
+    let mut names = context.names("listener");
     if section.has("listeners") {
         section.not_empty("listeners", "the names of the listeners that serve it");
-        return section.parse_list("listeners", |name| context.refer("listener", name));
+        return section.parse_list("listeners", |name| {
+            if redirects::is_one(context, name) {
+                let fault = Fault::new(format!("`listener.{name}` redirects to HTTPS and serves no route"));
+                return Err(fault.help("name the listener with `tls`"));
+            }
+            context.refer("listener", name)
+        });
     }
+    names.retain(|name| !redirects::is_one(context, name));
     if names.len() > 1 {
         let fault = Fault::new(format!("`{}` lacks `listeners`, and there are several", section.path));
         let list: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();

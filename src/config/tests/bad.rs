@@ -3,7 +3,7 @@
 use super::*;
 
 /// Each row: what is added to a good configuration, and what is said of it. Lines count from the addition.
-fn check(rows: &[(&str, &[&str])]) {
+pub(super) fn check(rows: &[(&str, &[&str])]) {
     let before = format!("{BASE}{ROUTE}");
     let lines = before.matches('\n').count();
     for (more, said) in rows {
@@ -148,20 +148,6 @@ fn what_later_versions_bring_is_named_as_such() {
     let shared = format!("{BASE}{ROUTE}limit.a = {{ rate = '5/s', counter = 'shared' }}");
     let Err(found) = read(&shared) else { panic!("good?") };
     assert!(found.to_string().contains("shared limits need a Redis store"), "{found}");
-}
-
-#[test]
-fn the_proxy_protocol_needs_proxies_that_are_trusted() {
-    let nobody = |line: usize| format!("{line}:32 `proxy_protocol` without `trusted_proxies`: nobody could connect");
-    let on = "listener.main.proxy_protocol = true";
-    check(&[
-        (on, &[&nobody(1)]),
-        (&format!("listener.main.trusted_proxies = 'unix:'\n{on}"), &[&nobody(2)]),
-        (&format!("listener.main.trusted_proxies = '10.0.0.0/8'\n{on}"), &[]),
-        (&format!("listener.main.trusted_proxies = ['unix:', '10.0.0.1']\n{on}"), &[]),
-        (&format!("listener.main.trusted_proxies = ['x']\n{on}"), &["1:34 `x` is no network"]),
-        ("listener.main.timeouts.proxy_protocol = '0s'", &["1:41 must not be zero"]),
-    ]);
 }
 
 #[test]

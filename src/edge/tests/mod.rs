@@ -28,13 +28,14 @@ use tokio::task::LocalSet;
 use super::{Connection, Drain, Handler, Hangup, Listener, Refused};
 use crate::model::SystemClock;
 use crate::model::observer::Unobserved;
-use crate::model::settings::{Bind, HttpLimits, ListenerSettings, TlsSettings};
+use crate::model::settings::{Bind, HttpLimits, ListenerSettings, Serve, TlsSettings};
 
 /// Settings of a listener on a port that the system chooses.
 fn settings(tls: Option<TlsSettings>) -> ListenerSettings {
     ListenerSettings {
         name: "main".into(),
         bind: Bind::Tcp("127.0.0.1:0".parse().unwrap()),
+        serve: Serve::Proxy,
         public_origin: None,
         trusted_proxies: Vec::new(),
         trust_unix: false,

@@ -15,6 +15,8 @@ pub struct ListenerSettings {
     pub name: Arc<str>,
     /// Where.
     pub bind: Bind,
+    /// What it does.
+    pub serve: Serve,
     /// What browsers call it; `None`: whatever `Host` says.
     pub public_origin: Option<Origin>,
     /// Peers whose `X-Forwarded-*` and `Forwarded` count. Nobody by default.
@@ -27,6 +29,18 @@ pub struct ListenerSettings {
     pub tls: Option<TlsSettings>,
     /// Timeouts and caps.
     pub limits: HttpLimits,
+}
+
+/// What a listener does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serve {
+    /// It serves routes.
+    Proxy,
+    /// It sends clients to the same host and target by HTTPS.
+    RedirectToHttps {
+        /// Where that is served.
+        port: u16,
+    },
 }
 
 /// An address to listen on.

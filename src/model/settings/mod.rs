@@ -26,7 +26,7 @@ pub use identity::{
     ForeignSettings, IdAlphabet, IssuerSettings, JwksSettings, KeySource, MtlsMatch, MtlsRule, OpaqueSettings,
     PhpHandler, SessionIdForm, SessionLayout, SessionSettings,
 };
-pub use listener::{Bind, CertificateFiles, ClientAuth, HttpLimits, ListenerSettings, Origin, TlsSettings};
+pub use listener::{Bind, CertificateFiles, ClientAuth, HttpLimits, ListenerSettings, Origin, Serve, TlsSettings};
 pub use redis::{RedisAddress, RedisNode, RedisSettings, RedisTls, SentinelSettings};
 pub use route::{
     Accept, Alternative, HeaderPreset, HostPattern, IdentityField, IdentityHeaders, OnStale, PathPattern, PathSegment,
@@ -149,4 +149,16 @@ pub enum StoreKind {
     },
     /// In Redis.
     Redis(RedisSettings),
+}
+
+impl Settings {
+    /// The hosts that a listener is known to serve: that of its `https` public origin, and those that its routes name. A
+    /// route for any host names none.
+    pub fn https_hosts(&self, listener: &ListenerSettings) -> Vec<HostPattern> {
+        let own = listener.public_origin.iter().filter(|origin| origin.https);
+        let own = own.map(|origin| HostPattern::Exact(origin.host.clone()));
+        let routes = self.routes.iter().filter(|route| route.listeners.contains(&listener.name));
+        let named = routes.flat_map(|route| &route.matches).map(|found| found.host.clone());
+        own.chain(named.filter(|host| *host != HostPattern::Any)).collect()
+    }
 }

@@ -67,6 +67,20 @@ pub enum HostPattern {
     Exact(Arc<str>),
 }
 
+impl HostPattern {
+    /// Whether it matches this host (lower case, without a trailing dot or port).
+    pub fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Suffix(suffix) => {
+                let labels = host.strip_suffix(&**suffix).and_then(|labels| labels.strip_suffix('.'));
+                labels.is_some_and(|labels| !labels.is_empty())
+            }
+            Self::Exact(name) => **name == *host,
+        }
+    }
+}
+
 /// A path by segments. `/` alone has none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PathPattern {
