@@ -17,6 +17,7 @@ bind = "127.0.0.1:8080"               # "0.0.0.0:8080" for clients elsewhere
 # public_origin = "https://api.example.com"             # what browsers call it
 # trusted_proxies = ["10.0.0.0/8"]    # whose X-Forwarded-For counts; nobody's by default
 # tls.certificates = [{ chain = "server.pem", key = "server.key" }]
+# hsts = { max_age = "365d" }         # with tls: browsers come by HTTPS only, for a year
 
 [health]
 bind = "127.0.0.1:9902"               # /livez, /readyz, /metrics

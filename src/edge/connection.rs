@@ -77,6 +77,7 @@ mod tests {
             trusted_proxies: trusted.iter().map(|network| network.parse().unwrap()).collect(),
             trust_unix,
             proxy_protocol: None,
+            hsts: None,
             tls: None,
             limits: HttpLimits::default(),
         };

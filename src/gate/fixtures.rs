@@ -93,6 +93,7 @@ pub(crate) fn route() -> RouteSettings {
         cors: None,
         forward_credentials: false,
         websocket_bearer: false,
+        security_headers: false,
         tolerate: PathTolerance::default(),
     }
 }
@@ -178,6 +179,7 @@ pub(crate) fn settings(routes: Vec<RouteSettings>) -> Settings {
             trusted_proxies: vec![],
             trust_unix: false,
             proxy_protocol: None,
+            hsts: None,
             tls: None,
             limits: HttpLimits::default(),
         })],

@@ -140,6 +140,7 @@ fn assertion_keys_route(listener: &Arc<str>) -> RouteSettings {
         cors: None,
         forward_credentials: false,
         websocket_bearer: false,
+        security_headers: false,
         tolerate: PathTolerance::default(),
     }
 }

@@ -11,6 +11,7 @@ mod live;
 mod log;
 mod redirect;
 mod request;
+mod security_headers;
 mod upgrade;
 
 use std::rc::Rc;
@@ -134,6 +135,9 @@ impl Proxy {
             .ok_or_else(|| Denial::because(Reason::UpstreamFailed, "101 for another protocol than was asked for"))?;
         hop_by_hop::remove_from_response(response.headers_mut());
         answer.harden(response.headers_mut());
+        if answer.route.security_headers {
+            security_headers::add_standard(response.headers_mut());
+        }
         let Some(client_side) = client_side.filter(|_| granted) else {
             let farewell = farewell(&response, version);
             return Ok(response.map(|body| Body::held(body, hold, farewell)));
@@ -201,7 +205,9 @@ impl Handler for Proxy {
             }
             Err(denial) => Err(denial),
         };
-        exchange.finish(outcome)
+        let mut response = exchange.finish(outcome);
+        security_headers::add_hsts(response.headers_mut(), &connection);
+        response
     }
 }
 

@@ -2,4 +2,5 @@
 
 mod proxy_protocol;
 mod redirect;
+mod security_headers;
 mod tls;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::tls;
+use super::{hsts, tls};
 use crate::config::keys::{CAP, DURATION, Given, Key, Later, Shape, TEXTS};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
@@ -31,6 +31,8 @@ pub(in crate::config) const KEYS: &[Key] = &[
     )
     .default(Given::Texts(&[])),
     Key::new("tls", Shape::Table(tls::KEYS), "TLS; without it, clear text."),
+    Key::new("hsts", hsts::SHAPE, "`Strict-Transport-Security` (RFC 6797): tells browsers to come by HTTPS only.")
+        .default(Given::Text("off")),
     Key::new("timeouts", Shape::Table(TIMEOUTS), "Timeouts of connections.").default(Given::Table),
     Key::new("max_connections", CAP, "Connections at once, all workers together.").default(Given::Integer(10_000)),
     Key::new("max_headers", Shape::Integer { min: 1, max: 10_000 }, "Header fields of one request.")
@@ -105,6 +107,7 @@ fn listener(name: &Arc<str>, section: &Section<'_>) -> Option<ListenerSettings> 
         trusted_proxies: proxies.iter().flatten().copied().collect(),
         trust_unix,
         proxy_protocol,
+        hsts: hsts::read(section),
         tls,
         limits: HttpLimits {
             handshake_timeout: timeouts.duration("handshake"),

@@ -11,6 +11,7 @@ mod cors;
 pub(super) mod dpop;
 mod header;
 pub(super) mod health;
+mod hsts;
 mod identity;
 pub(super) mod issuer;
 mod issuer_keys;

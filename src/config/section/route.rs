@@ -48,6 +48,12 @@ pub(in crate::config) const KEYS: &[Key] = &[
         .default(Given::Boolean(false)),
     Key::new("websocket_bearer", Shape::Boolean, "Whether WebSocket clients may send a bearer token in `Sec-WebSocket-Protocol`.")
         .default(Given::Boolean(false)),
+    Key::new(
+        "security_headers",
+        Shape::Choice { now: &["none", "standard"], later: &[] },
+        "`\"standard\"`: `X-Content-Type-Options`, `Referrer-Policy` and `X-Frame-Options` where the upstream says nothing.",
+    )
+    .default(Given::Text("none")),
     Key::new("tolerate", Shape::List(&TOLERATE), "Forms of path that would otherwise be refused.")
         .default(Given::Texts(&[])),
     Key::later("rewrite"),
@@ -147,6 +153,7 @@ fn route(
         cors,
         forward_credentials: section.boolean("forward_credentials"),
         websocket_bearer: section.boolean("websocket_bearer"),
+        security_headers: section.text("security_headers") == Some("standard"),
         tolerate: PathTolerance {
             encoded_slash: tolerates("encoded_slash"),
             encoded_backslash: tolerates("encoded_backslash"),

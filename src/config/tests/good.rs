@@ -42,7 +42,8 @@ fn defaults_are_safe() {
     let Settings { admin, listeners, routes, session, store, .. } = good("").settings;
     assert!(admin.socket.is_none() && admin.tcp.is_none());
     assert!(listeners[0].trusted_proxies.is_empty() && !listeners[0].trust_unix);
-    assert!(listeners[0].proxy_protocol.is_none());
+    assert!(listeners[0].proxy_protocol.is_none() && listeners[0].hsts.is_none());
+    assert!(!routes[0].security_headers);
     let route = &routes[0];
     assert_eq!((route.on_stale, route.tolerate), (OnStale::Deny, PathTolerance::default()));
     assert_eq!(route.stream_grace, StreamGrace::For(Duration::ZERO));
@@ -63,6 +64,26 @@ fn a_routes_own_value_replaces_the_default_and_only_deny_adds_up() {
     assert_eq!((a.allow[0].methods.clone(), b.allow[0].methods.clone()), (vec![Method::GET], vec![Method::PUT]));
     assert_eq!(value(&loaded, "route.a.accept"), (&serde_json::json!(["session"]), "a.toml:3"));
     assert_eq!(value(&loaded, "route.b.accept"), (&serde_json::json!(["api_key"]), "a.toml:12"));
+}
+
+#[test]
+fn hsts_becomes_the_value_of_its_header() {
+    let tls = "listener.main.tls.certificates = { chain = 'c', key = 'k' }";
+    for (hsts, header) in [
+        ("'off'", None),
+        ("{}", Some("max-age=31536000")),
+        ("{ max_age = '5m' }", Some("max-age=300")),
+        ("{ max_age = '0s' }", Some("max-age=0")),
+        ("{ include_subdomains = true }", Some("max-age=31536000; includeSubDomains")),
+        (
+            "{ max_age = '730d', include_subdomains = true, preload = true }",
+            Some("max-age=63072000; includeSubDomains; preload"),
+        ),
+    ] {
+        let loaded = good(&format!("{tls}\nlistener.main.hsts = {hsts}"));
+        let found = loaded.settings.listeners[0].hsts.as_ref().map(|value| value.to_str().expect("text"));
+        assert_eq!(found, header, "{hsts}");
+    }
 }
 
 #[test]

@@ -29,6 +29,23 @@ fn a_redirect_to_https_leads_somewhere_and_serves_nothing() {
 }
 
 #[test]
+fn hsts_needs_tls_and_lists_of_browsers_want_more() {
+    let tls = "listener.main.tls.certificates = { chain = 'c', key = 'k' }\n";
+    check(&[
+        ("listener.main.hsts = {}", &["1:22 `hsts` without `tls`: browsers ignore what comes in clear text"]),
+        ("listener.main.hsts = 'off'", &[]),
+        (
+            &format!("{tls}listener.main.hsts = {{ preload = true }}"),
+            &["2:34 browsers would not take this into their lists"],
+        ),
+        (
+            &format!("{tls}listener.main.hsts = {{ preload = true, include_subdomains = true, max_age = '364d' }}"),
+            &["2:34 browsers would not take this into their lists"],
+        ),
+    ]);
+}
+
+#[test]
 fn the_proxy_protocol_needs_proxies_that_are_trusted() {
     let nobody = |line: usize| format!("{line}:32 `proxy_protocol` without `trusted_proxies`: nobody could connect");
     let on = "listener.main.proxy_protocol = true";

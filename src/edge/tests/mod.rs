@@ -40,6 +40,7 @@ fn settings(tls: Option<TlsSettings>) -> ListenerSettings {
         trusted_proxies: Vec::new(),
         trust_unix: false,
         proxy_protocol: None,
+        hsts: None,
         tls,
         limits: HttpLimits::default(),
     }

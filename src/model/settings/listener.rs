@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use ipnet::IpNet;
 
 /// One listener.
@@ -27,6 +28,8 @@ pub struct ListenerSettings {
     pub proxy_protocol: Option<Duration>,
     /// TLS; `None`: clear text.
     pub tls: Option<TlsSettings>,
+    /// `Strict-Transport-Security` of every answer over TLS (RFC 6797); `None`: what the upstream says.
+    pub hsts: Option<HeaderValue>,
     /// Timeouts and caps.
     pub limits: HttpLimits,
 }

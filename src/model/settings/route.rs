@@ -41,6 +41,8 @@ pub struct RouteSettings {
     pub forward_credentials: bool,
     /// Whether a WebSocket client may carry a bearer token in `Sec-WebSocket-Protocol`.
     pub websocket_bearer: bool,
+    /// Whether answers get the standard security headers that the upstream does not set.
+    pub security_headers: bool,
     /// Forms of path that would otherwise be refused.
     pub tolerate: PathTolerance,
 }
