@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::credentials::{BOUND, CREDENTIALS, PLAIN, fingerprint};
 use super::records::{Record, Records, State};
-use super::world::{BOUND, CREDENTIALS, MAX_STALENESS, PLAIN, fingerprint};
+use super::world::MAX_STALENESS;
 use super::{Keys, Route};
 use crate::crypto::digest::hex;
 use crate::gate::tests::bench::NOW;
