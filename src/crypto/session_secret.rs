@@ -32,6 +32,24 @@ pub fn public_id(entropy: &dyn Entropy) -> String {
     base62::encode(&id, base62::WIDTH_128)
 }
 
+/// What the public id of an application's session begins with, so that none of its secret ids is taken for one: those of
+/// PHP have 32 hexadecimal digits as well.
+const OF_APPLICATION: &str = "app";
+/// And how many hexadecimal digits follow.
+const DIGITS: usize = 32;
+
+/// The public id of a session that the application keeps, from a digest of its own id, which is the secret.
+pub fn application_id(digest: &[u8; 32]) -> String {
+    OF_APPLICATION.chars().chain(hex(digest).chars().take(DIGITS)).collect()
+}
+
+/// Whether a text has the form of [`application_id`].
+pub fn is_application_id(text: &str) -> bool {
+    text.strip_prefix(OF_APPLICATION).is_some_and(|digits| {
+        digits.len() == DIGITS && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

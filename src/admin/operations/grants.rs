@@ -57,13 +57,14 @@ pub fn principal(issuer: Option<&str>, subject: &str) -> Result<Principal, Opera
     Ok(Principal::new(plain("issuer", issuer)?, plain("subject", subject)?))
 }
 
-/// Longest public id: that of an application's session; our own have 22 characters, secrets 43.
-const LONGEST_ID: usize = 32;
+/// Longest public id of our own.
+const LONGEST_ID: usize = 22;
 
 /// A public id, which can also be a segment of a path. What is longer is the secret itself, given by mistake: it must not
 /// be looked for, or repeated by whoever does not find it.
 pub fn public_id(id: &str) -> Result<&str, OperationError> {
-    if (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    let own = (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if own || session_secret::is_application_id(id) {
         return Ok(id);
     }
     Err(OperationError::Invalid(format!(
@@ -136,9 +137,10 @@ mod tests {
         let secret = "canary0123456789canary0123456789";
         let problem = public_id(secret).unwrap_err().to_string();
         assert!(!problem.contains("canary"), "{problem}");
-        for bad in ["", "../status", "a b"] {
+        for bad in ["", "../status", "a b", "0123456789abcdef0123456789abcdef", "app0123456789abcdef0123456789abcdeF"] {
             assert!(public_id(bad).is_err(), "{bad}");
         }
         assert!(public_id("7Zk3").is_ok());
+        assert!(public_id("app0123456789abcdef0123456789abcdef").is_ok());
     }
 }

@@ -79,8 +79,8 @@ impl Operations {
     pub async fn revoke_session(&self, id: &str) -> Result<EndedSession, OperationError> {
         if self.application().is_some() {
             // What the cookie holds is the application's secret and would revoke nothing.
-            if id.len() != 32 || !id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-                let problem = "the public id of an application's session has 32 hexadecimal digits: the log and identity headers have it";
+            if !session_secret::is_application_id(id) {
+                let problem = "the public id of an application's session begins with `app`: the log and identity headers have it";
                 return Err(OperationError::Invalid(problem.to_owned()));
             }
             let what = Revocation::Session { id: id.into() };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use portcullis::crypto::session_secret;
 use portcullis::model::{Clock, LogEntry, Principal, Revocation, SystemClock, Timestamp};
 use serde_json::{Value, json};
 
@@ -173,7 +174,7 @@ fn known_to_the_upstream(world: &World, session: &Value, roles: &str) {
     }
     let said = world.upstream.last().value("x-auth-session").expect("a public id").to_owned();
     let key = session["key"].as_str().unwrap();
-    assert!(said.len() == 32 && !key.contains(&said), "{said} of {key}");
+    assert!(session_secret::is_application_id(&said) && !key.contains(&said), "{said} of {key}");
     assert_eq!(world.get("/public", &cookie), 200);
     assert!(world.upstream.last().head.contains(&cookie));
     assert_eq!(world.told().1, None);

@@ -15,7 +15,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::cache::Finding;
-use crate::crypto::digest::{hex, sha256_fields};
+use crate::crypto::digest::sha256_fields;
+use crate::crypto::session_secret;
 use crate::model::denial::Reason;
 use crate::model::settings::{ForeignFormat, ForeignSettings};
 use crate::model::{Denial, Timestamp};
@@ -76,7 +77,7 @@ impl Foreign {
         // The id itself is the secret; what logs, headers and the revocation log have is this.
         let digest =
             sha256_fields(&[b"portcullis: session of an application", self.0.key_prefix.as_bytes(), id.as_bytes()]);
-        let public_id: String = hex(&digest).chars().take(32).collect();
+        let public_id = session_secret::application_id(&digest);
 
         let unreadable = |problem: Unreadable| {
             let layout = self.layout();
