@@ -2,7 +2,8 @@
 
 use zeroize::Zeroize;
 
-use super::{base62, base64url, digest::sha256};
+use super::digest::{hex, sha256};
+use super::{base62, base64url};
 use crate::model::{Entropy, Secret};
 
 /// Makes a secret; returns the cookie's value and the SHA-256 under which the store keeps the record.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::OperationError;
+use crate::crypto::session_secret;
 use crate::model::Principal;
 use crate::model::identity::LOCAL_ISSUER;
 

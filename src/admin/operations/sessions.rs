@@ -80,7 +80,8 @@ impl Operations {
         if self.application().is_some() {
             // What the cookie holds is the application's secret and would revoke nothing.
             if !session_secret::is_application_id(id) {
-                let problem = "the public id of an application's session begins with `app`: the log and identity headers have it";
+                let problem =
+                    "the public id of an application's session begins with `app`: the log and identity headers have it";
                 return Err(OperationError::Invalid(problem.to_owned()));
             }
             let what = Revocation::Session { id: id.into() };
