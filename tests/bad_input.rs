@@ -225,7 +225,7 @@ fn an_issuer_that_cannot_be_reached_costs_its_own_tokens_only() {
         std::fs::write(here.join("portcullis.toml"), text).unwrap();
     }
     let serving = Serving::run(&here).ready();
-    let said = serving.says("keys of an issuer could not be fetched");
+    let said = serving.says("keys could not be fetched");
     assert!(said.contains("WARN") && said.contains("main"), "{said}");
     let bearer = format!("Authorization: Bearer {}\r\n", token(&Signer::generate().unwrap(), json!({})));
     let answer = get(serving.address("main"), "/tokens", &bearer);

@@ -9,7 +9,7 @@ use portcullis::store::{Followed, StoreError};
 use super::log::{goes_on, is_gap};
 use super::records::{digest, revoked, session};
 use super::redis::works;
-use super::sentinel::another_run;
+use super::sentinel::{another_run, appended};
 use super::{HOUR, eventually, now, plus};
 use crate::harness::cluster::{Cluster, id, slot};
 use crate::harness::redis::{Redis, open};
@@ -26,7 +26,7 @@ async fn a_killed_owner_is_replaced_by_its_replica() {
     let (store, other) = (open(settings, "pc:", HASTE), open(cluster.settings(), "pc:", HASTE));
     store.sessions.create(&digest(1), &session("s1", "ada", now())).await.unwrap();
     let entry = revoked("a", plus(now(), HOUR));
-    let before = store.log.append(&entry).await.unwrap();
+    let before = appended(&store, &entry).await;
     other.log.follow(&before, Duration::ZERO).await.unwrap();
     cluster.kill_owner();
     let after = another_run(&store, &before).await;
