@@ -34,8 +34,11 @@ pub fn name(token: &str) -> Result<Named, Denial> {
 
 /// Whether a text has the form of a token: three segments, none of them empty. Nothing else is said of it.
 pub fn has_form(token: &str) -> bool {
-    let mut segments = token.split('.');
-    segments.by_ref().take(3).filter(|segment| !segment.is_empty()).count() == 3 && segments.next().is_none()
+    let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+    match (dots.next(), dots.next(), dots.next()) {
+        (Some(first), Some(second), None) => first > 0 && second > first + 1 && second + 1 < token.len(),
+        _ => false,
+    }
 }
 
 /// A token whose signature and claims have been checked against its issuer's settings.
