@@ -1,7 +1,7 @@
 //! Exchanges that rest on a credential, for as long as they go on: whose credential ends, ends with it.
 //!
 //! Each worker keeps its own list. A request whose credential counted is on it from the moment that it is sent on until
-//! its answer and its body are done; one task ([`watch`]) looks at the list when the revocation log says something and
+//! its answer and its body are done; one task ([`mod@watch`]) looks at the list when the revocation log says something and
 //! when a credential ends, marks what is over, and wakes whoever serves it. Nothing of it is shared between cores.
 
 mod entries;
