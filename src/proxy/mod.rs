@@ -93,21 +93,30 @@ impl Proxy {
             return Err(Denial::new(*reason));
         }
         let host = request::host(request)?;
-        let permit = self
-            .gate
-            .check(&CheckRequest {
-                listener: &connection.listener.name,
-                method: request.method(),
-                target: request::target(request.uri()),
-                // `request::host` has seen to it that it is text.
-                host: host.to_str().unwrap_or_default(),
-                headers: request.headers(),
-                client,
-                public_origin: connection.listener.public_origin.as_ref(),
-                now: self.shared.clock.now(),
-            })
-            .await?;
+        let permit = self.gate.check(&self.head(request, &connection.listener.name, connection, client, &host)).await?;
         Ok((permit, host))
+    }
+
+    /// A request as the gate sees it, as if it had come through this listener.
+    fn head<'a, B>(
+        &self,
+        request: &'a Request<B>,
+        listener: &'a str,
+        connection: &'a Connection,
+        client: &'a Client,
+        host: &'a HeaderValue,
+    ) -> CheckRequest<'a> {
+        CheckRequest {
+            listener,
+            method: request.method(),
+            target: request::target(request.uri()),
+            // `request::host` has seen to it that it is text.
+            host: host.to_str().unwrap_or_default(),
+            headers: request.headers(),
+            client,
+            public_origin: connection.listener.public_origin.as_ref(),
+            now: self.shared.clock.now(),
+        }
     }
 
     async fn dispatch(

@@ -7,7 +7,6 @@ use http::{HeaderValue, Request, Response, StatusCode};
 
 use super::{Body, Proxy, request};
 use crate::edge::{Connection, Refused};
-use crate::gate::CheckRequest;
 use crate::model::denial::Reason;
 use crate::model::settings::{HostPattern, ListenerSettings, Settings};
 use crate::model::{Client, Denial};
@@ -40,18 +39,8 @@ impl Proxy {
         let host = request::host(request)?;
         let mut denial = Denial::because(Reason::NoRoute, "no listener with TLS is known to serve this host");
         for secure in &self.secure {
-            let located = self.gate.locate(&CheckRequest {
-                listener: &secure.listener.name,
-                method: request.method(),
-                target: request::target(request.uri()),
-                // `request::host` has seen to it that it is text.
-                host: host.to_str().unwrap_or_default(),
-                headers: request.headers(),
-                client,
-                public_origin: connection.listener.public_origin.as_ref(),
-                now: self.shared.clock.now(),
-            });
-            match located {
+            let head = self.head(request, &secure.listener.name, connection, client, &host);
+            match self.gate.locate(&head) {
                 Ok((host, target)) if secure.hosts.iter().any(|known| known.matches(&host)) => {
                     return moved(&host, port, target.as_str());
                 }
