@@ -16,6 +16,7 @@ mod opaque;
 mod outage;
 mod paths;
 mod policy;
+mod presets;
 mod revocation;
 mod routes;
 mod sessions;

@@ -13,12 +13,8 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::new(
         "preset",
         Shape::Choice {
-            now: &["x-auth", "none"],
-            later: &[
-                Later::new("oauth2-proxy", "headers = { x-forwarded-user = \"subject\", … }"),
-                Later::new("remote-user", "headers = { remote-user = \"subject\" }"),
-                Later::new("xfcc", "preset = \"x-auth\""),
-            ],
+            now: &["x-auth", "remote-user", "oauth2-proxy", "none"],
+            later: &[Later::new("xfcc", "preset = \"x-auth\"")],
         },
         "A set of well-known header names.",
     )
@@ -46,7 +42,12 @@ const FIELDS: [(&str, IdentityField); 11] = [
 ];
 
 pub(super) fn read(section: &Section<'_>) -> IdentityHeaders {
-    let preset = if section.text("preset") == Some("none") { HeaderPreset::None } else { HeaderPreset::XAuth };
+    let preset = match section.text("preset") {
+        Some("none") => HeaderPreset::None,
+        Some("remote-user") => HeaderPreset::RemoteUser,
+        Some("oauth2-proxy") => HeaderPreset::OAuth2Proxy,
+        _ => HeaderPreset::XAuth,
+    };
     let mut headers: Vec<(HeaderName, IdentityField)> = Vec::new();
     for (key, node) in section.table("headers").into_iter().flat_map(|headers| headers.entries()) {
         let report = section.context.report;

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderName};
 
+use super::preset::WELL_KNOWN;
 use crate::model::header::{fold, fold_byte};
 
 /// Prefixes of names that only Portcullis sets, folded.
@@ -21,10 +22,11 @@ pub(in crate::gate) struct Forbidden {
 }
 
 impl Forbidden {
-    /// These, the names under `x-auth-`, and those that would override method or URL.
+    /// These, the names under `x-auth-`, those of all presets, and those that would override method or URL.
     pub(in crate::gate) fn new<'a>(names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
         let own = names.into_iter().map(|name| name.as_str());
-        let mut names: Vec<Box<str>> = OVERRIDES.into_iter().chain(own).map(|name| fold(name).into()).collect();
+        let always = OVERRIDES.into_iter().chain(WELL_KNOWN);
+        let mut names: Vec<Box<str>> = always.chain(own).map(|name| fold(name).into()).collect();
         names.sort_unstable();
         names.dedup();
         let lengths = names.iter().fold(0, |bits, name| bits | length_bit(name.len()));
@@ -91,6 +93,12 @@ mod tests {
                 format!("X{mark}Method{mark}Override"),
                 format!("X{mark}Original{mark}URL"),
                 format!("X{mark}Rewrite{mark}URL"),
+                format!("Remote{mark}User"),
+                format!("REMOTE{mark}GROUPS"),
+                format!("X{mark}Remote{mark}User"),
+                format!("x{mark}forwarded{mark}user"),
+                format!("X{mark}Forwarded{mark}Preferred{mark}Username"),
+                format!("X{mark}Auth{mark}Request{mark}User"),
             ] {
                 assert!(stripped(&forbidden, &name), "{name}");
             }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{X_AUTH, value};
+use super::{preset, value};
 use crate::gate::assertion::Assertions;
-use crate::model::settings::{HeaderPreset, IdentityField, IdentityHeaders};
+use crate::model::settings::{IdentityField, IdentityHeaders};
 use crate::model::{Denial, Identity, Timestamp, Verified};
 
 /// How many introductions one generation of the memory holds; two are kept, each introduction being about 1 KiB.
@@ -42,11 +42,7 @@ impl Introduction {
 impl Introducer {
     /// To `upstream`, as its routes say.
     pub(in crate::gate) fn new(how: &IdentityHeaders, upstream: &Arc<str>, assertions: &Arc<Assertions>) -> Self {
-        let preset = match how.preset {
-            HeaderPreset::XAuth => X_AUTH.to_vec(),
-            HeaderPreset::None => Vec::new(),
-        };
-        let fields = preset.into_iter().chain(how.headers.iter().cloned()).collect();
+        let fields = preset::fields(how.preset).into_iter().chain(how.headers.iter().cloned()).collect();
         let assertion = how.assertion.then(|| (assertions.clone(), upstream.clone()));
         Self { fields, assertion, known: Mutex::default() }
     }
@@ -118,6 +114,7 @@ mod tests {
     use super::*;
     use crate::gate::fixtures;
     use crate::model::CredentialKind;
+    use crate::model::settings::HeaderPreset;
 
     fn how(headers: &[(&'static str, IdentityField)]) -> IdentityHeaders {
         let own = headers.iter().map(|(name, field)| (HeaderName::from_static(name), field.clone())).collect();
@@ -165,6 +162,41 @@ mod tests {
         ] {
             assert_eq!(headers[name], value);
         }
+    }
+
+    #[test]
+    fn each_preset_speaks_the_names_of_its_kind() {
+        let claims = serde_json::json!({"preferred_username": "al"});
+        let serde_json::Value::Object(claims) = claims else { unreachable!() };
+        let alice = Arc::new(Verified {
+            groups: vec!["staff".into(), "on,call".into()],
+            email: Some("a@example.com".into()),
+            name: Some("Alice".into()),
+            claims: Arc::new(claims),
+            ..fixtures::verified(CredentialKind::Jwt)
+        });
+        let lines = |preset| {
+            let how = IdentityHeaders { preset, headers: Vec::new(), assertion: false };
+            let headers = told(&Introducer::new(&how, &"app".into(), &fixtures::assertions()), &alice);
+            let mut lines: Vec<_> =
+                headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+            lines.sort_unstable();
+            lines
+        };
+        assert_eq!(
+            lines(HeaderPreset::RemoteUser),
+            [
+                "remote-email: a@example.com",
+                "remote-groups: staff,on%2Ccall",
+                "remote-name: Alice",
+                "remote-user: alice"
+            ]
+        );
+        let family = |prefix: &str| {
+            ["email: a@example.com", "groups: staff,on%2Ccall", "preferred-username: al", "user: alice"]
+                .map(|line| format!("{prefix}-{line}"))
+        };
+        assert_eq!(lines(HeaderPreset::OAuth2Proxy), [family("x-auth-request"), family("x-forwarded")].concat());
     }
 
     #[test]

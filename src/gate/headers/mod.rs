@@ -3,15 +3,16 @@
 pub(in crate::gate) mod cookie;
 mod fold;
 mod introduction;
+mod preset;
 mod value;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 
 use self::fold::Forbidden;
 pub(in crate::gate) use self::introduction::{Introducer, Introduction};
-use crate::model::settings::{IdentityField, SessionLayout, Settings};
+use crate::model::settings::{SessionLayout, Settings};
 
 /// What no request takes past us, whatever its route: names that speak of identity or would change the request once it
 /// has been decided on, and our session cookie.
@@ -50,18 +51,3 @@ impl Hygiene {
         }
     }
 }
-
-/// The preset `x-auth`; [`fold`] strips its whole prefix.
-const X_AUTH: [(HeaderName, IdentityField); 11] = [
-    (HeaderName::from_static("x-auth-subject"), IdentityField::Subject),
-    (HeaderName::from_static("x-auth-issuer"), IdentityField::Issuer),
-    (HeaderName::from_static("x-auth-method"), IdentityField::Method),
-    (HeaderName::from_static("x-auth-roles"), IdentityField::Roles),
-    (HeaderName::from_static("x-auth-scopes"), IdentityField::Scopes),
-    (HeaderName::from_static("x-auth-groups"), IdentityField::Groups),
-    (HeaderName::from_static("x-auth-tenant"), IdentityField::Tenant),
-    (HeaderName::from_static("x-auth-email"), IdentityField::Email),
-    (HeaderName::from_static("x-auth-name"), IdentityField::Name),
-    (HeaderName::from_static("x-auth-session"), IdentityField::Session),
-    (HeaderName::from_static("x-auth-credential"), IdentityField::Credential),
-];

@@ -163,6 +163,11 @@ pub enum HeaderPreset {
     /// `X-Auth-Subject`, `X-Auth-Issuer`, `X-Auth-Method`, `X-Auth-Roles`, `X-Auth-Scopes`, `X-Auth-Groups`,
     /// `X-Auth-Tenant`, `X-Auth-Email`, `X-Auth-Name`, `X-Auth-Session`, `X-Auth-Credential`.
     XAuth,
+    /// `Remote-User` (the subject), `Remote-Groups`, `Remote-Name`, `Remote-Email`: as Authelia sends them.
+    RemoteUser,
+    /// `X-Forwarded-User` (the subject), `X-Forwarded-Email`, `X-Forwarded-Groups`, `X-Forwarded-Preferred-Username`
+    /// (the claim `preferred_username`), and the same under `X-Auth-Request-`: as oauth2-proxy sends them.
+    OAuth2Proxy,
     /// None.
     None,
 }
