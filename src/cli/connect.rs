@@ -50,11 +50,7 @@ pub(super) async fn attempts(settings: &Settings) -> Result<Vec<Attempt>, Failur
         for (endpoint, problem) in
             upstream::probe(upstream).await.map_err(|problem| Failure::usage(problem.to_string()))?
         {
-            let scheme = if endpoint.https { "https" } else { "http" };
-            attempts.push(Attempt {
-                what: format!("upstream.{}: {scheme}://{}", upstream.name, endpoint.authority()),
-                problem,
-            });
+            attempts.push(Attempt { what: format!("upstream.{}: {endpoint}", upstream.name), problem });
         }
     }
     Ok(attempts)

@@ -18,7 +18,7 @@ use super::retry::{Budget, copy_of};
 use super::tls::{EndpointTls, client_config};
 use crate::model::Denial;
 use crate::model::denial::Reason;
-use crate::model::settings::{HostHeader, UpstreamSettings};
+use crate::model::settings::{Endpoint, HostHeader, UpstreamSettings};
 
 /// One upstream: its endpoints, and who gets the next request.
 pub(super) struct Upstream {
@@ -41,14 +41,14 @@ enum Failure {
 impl Upstream {
     pub(super) fn new(settings: &Arc<UpstreamSettings>) -> Result<Self, UpstreamError> {
         let broken = |problem| UpstreamError { upstream: settings.name.clone(), problem };
-        let https = settings.endpoints.iter().any(|endpoint| endpoint.https);
+        let https = settings.endpoints.iter().any(Endpoint::is_tls);
         let config = if https { Some(client_config(&settings.tls).map_err(broken)?) } else { None };
         let chooser = Chooser::new(&settings.balance, &settings.endpoints);
         let budget = Budget::new(settings.retries);
         let mut pools = Vec::with_capacity(settings.endpoints.len());
         for endpoint in &settings.endpoints {
             let tls = match &config {
-                Some(config) if endpoint.https => {
+                Some(config) if endpoint.is_tls() => {
                     Some(EndpointTls::new(config, endpoint, &settings.tls).map_err(broken)?)
                 }
                 _ => None,

@@ -55,8 +55,7 @@ impl Set {
 impl Chooser {
     pub(super) fn new(balance: &Balance, endpoints: &[Endpoint]) -> Self {
         let share = |endpoint: &Endpoint| {
-            let scheme: &[u8] = if endpoint.https { b"https://" } else { b"http://" };
-            let identity = digest(&[scheme, endpoint.authority().as_bytes()]);
+            let identity = digest(&[endpoint.to_string().as_bytes()]);
             Share { weight: endpoint.weight, identity, credit: Cell::new(0) }
         };
         let shares = endpoints.iter().take(Set::MOST as usize).map(share).collect();

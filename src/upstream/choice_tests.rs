@@ -1,9 +1,10 @@
 use http::HeaderValue;
 
 use super::*;
+use crate::model::settings::Scheme;
 
 fn endpoint(host: &str, weight: u32) -> Endpoint {
-    Endpoint { https: false, host: host.into(), port: 1, weight }
+    Endpoint { scheme: Scheme::Http, host: host.into(), port: 1, weight }
 }
 
 fn chooser(balance: Balance, weights: &[u32]) -> Chooser {

@@ -213,7 +213,6 @@ impl Pool {
 
 impl std::fmt::Display for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let scheme = if self.endpoint.https { "https" } else { "http" };
-        write!(f, "{scheme}://{}", self.endpoint.authority())
+        self.endpoint.fmt(f)
     }
 }

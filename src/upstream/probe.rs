@@ -12,7 +12,7 @@ pub async fn probe(settings: &UpstreamSettings) -> Result<Vec<(Endpoint, Option<
     let broken = |problem| UpstreamError { upstream: settings.name.clone(), problem };
     let mut outcomes = Vec::with_capacity(settings.endpoints.len());
     for endpoint in &settings.endpoints {
-        let tls = if endpoint.https {
+        let tls = if endpoint.is_tls() {
             let config = client_config(&settings.tls).map_err(broken)?;
             Some(EndpointTls::new(&config, endpoint, &settings.tls).map_err(broken)?)
         } else {

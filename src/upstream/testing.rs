@@ -7,7 +7,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-use crate::model::settings::{Balance, Endpoint, HostHeader, Retries, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
+use crate::model::settings::{
+    Balance, Endpoint, HostHeader, Retries, Scheme, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
+};
 
 /// One end of a connection, in the hands of a test.
 pub(crate) struct Wire<T = TcpStream>(pub(crate) T);
@@ -55,7 +57,12 @@ impl Origin {
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
-        Endpoint { https: false, host: "127.0.0.1".into(), port: self.0.local_addr().unwrap().port(), weight: 1 }
+        Endpoint {
+            scheme: Scheme::Http,
+            host: "127.0.0.1".into(),
+            port: self.0.local_addr().unwrap().port(),
+            weight: 1,
+        }
     }
 
     pub(crate) async fn accept(&self) -> Wire {

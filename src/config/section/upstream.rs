@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::HeaderName;
-use url::{Host, Url};
 
+use super::endpoint::{endpoint, is_url};
 use crate::config::keys::{DURATION, Given, Key, Shape};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
@@ -98,7 +98,7 @@ pub(in crate::config) fn read(context: &Context<'_>) -> Vec<Arc<UpstreamSettings
     let mut upstreams: Vec<_> = named.iter().filter_map(|(name, section)| upstream(name, section)).collect();
     for (_, route) in context.named("route") {
         if let Some(Ok(endpoint)) = route.text("upstream").filter(|text| is_url(text)).map(endpoint) {
-            let name = by_url(&endpoint);
+            let name = Arc::from(endpoint.to_string());
             if !upstreams.iter().any(|known| known.name == name) {
                 upstreams.push(of_url(name, endpoint));
             }
@@ -112,7 +112,7 @@ fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> 
     section.not_empty("endpoints", "endpoints = [\"http://127.0.0.1:3000\"]");
     let endpoints = endpoints(section);
     let (timeouts, retries, tls) = (section.table("timeouts")?, section.table("retries")?, section.table("tls")?);
-    if tls.keys().next().is_some() && !endpoints.is_empty() && !endpoints.iter().any(|endpoint| endpoint.https) {
+    if tls.keys().next().is_some() && !endpoints.is_empty() && !endpoints.iter().any(Endpoint::is_tls) {
         let fault = Fault::new(format!("`{}` says how to verify `https`, and no endpoint is", tls.path));
         section.problem("tls", fault.help("endpoints = [\"https://…\"]"));
     }
@@ -201,7 +201,7 @@ fn cookie(text: &str) -> Result<Arc<str>, Fault> {
 /// The upstream that a route names: one of `[upstream]`, or a URL.
 pub(super) fn refer(text: &str, context: &Context<'_>) -> Result<Arc<str>, Fault> {
     if is_url(text) {
-        return endpoint(text).map(|endpoint| by_url(&endpoint));
+        return endpoint(text).map(|endpoint| Arc::from(endpoint.to_string()));
     }
     let fault = match context.refer("upstream", text) {
         Ok(name) => return Ok(name),
@@ -212,15 +212,6 @@ pub(super) fn refer(text: &str, context: &Context<'_>) -> Result<Arc<str>, Fault
     } else {
         Err(fault)
     }
-}
-
-fn is_url(text: &str) -> bool {
-    text.contains("://") || text.starts_with("unix:")
-}
-
-fn by_url(endpoint: &Endpoint) -> Arc<str> {
-    let scheme = if endpoint.https { "https" } else { "http" };
-    format!("{scheme}://{}", endpoint.authority()).into()
 }
 
 /// The same defaults as the table of keys has.
@@ -235,37 +226,6 @@ fn of_url(name: Arc<str>, endpoint: Endpoint) -> UpstreamSettings {
         max_idle: usize::try_from(MAX_IDLE).unwrap_or(0),
         max_connections: usize::try_from(MAX_CONNECTIONS).unwrap_or(1),
         tls: UpstreamTls::default(),
-    }
-}
-
-fn endpoint(text: &str) -> Result<Endpoint, Fault> {
-    let wrong = |what: &str| Fault::new(what).help("\"http://127.0.0.1:3000\" or \"https://orders.internal\"");
-    let scheme = text.split(':').next().unwrap_or_default();
-    if matches!(scheme, "h2c" | "unix" | "grpc" | "fcgi") {
-        return Err(wrong(&format!("`{scheme}:` endpoints are not available in this version")));
-    }
-    let url = Url::parse(text).map_err(|_| wrong("not a URL"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("not an `http:` or `https:` URL"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("an endpoint has no user or password"));
-    }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("an endpoint has no path: requests keep the one they came with"));
-    }
-    let host = match url.host() {
-        Some(Host::Domain(name)) => name.trim_end_matches('.').to_ascii_lowercase(),
-        Some(Host::Ipv4(address)) => address.to_string(),
-        Some(Host::Ipv6(address)) => address.to_string(),
-        None => String::new(),
-    };
-    let port = url.port_or_known_default().filter(|port| *port != 0);
-    match port {
-        Some(port) if !host.is_empty() => {
-            Ok(Endpoint { https: url.scheme() == "https", host: host.into(), port, weight: 1 })
-        }
-        _ => Err(wrong("no host and port")),
     }
 }
 

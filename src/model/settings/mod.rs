@@ -32,7 +32,9 @@ pub use route::{
     Accept, Alternative, HeaderPreset, HostPattern, IdentityField, IdentityHeaders, OnStale, PathPattern, PathSegment,
     PathTolerance, RouteMatch, RouteSettings, StreamGrace,
 };
-pub use upstream::{Balance, Endpoint, HashKey, HostHeader, Retries, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
+pub use upstream::{
+    Balance, Endpoint, HashKey, HostHeader, Retries, Scheme, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
+};
 
 use super::Secret;
 

@@ -32,22 +32,56 @@ pub struct UpstreamSettings {
 /// One address of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    /// `https` rather than `http`.
-    pub https: bool,
-    /// Name or address, lower case, IPv6 without brackets.
+    /// What is spoken there.
+    pub scheme: Scheme,
+    /// Name or address, lower case, IPv6 without brackets; of [`Scheme::Unix`] the socket's path.
     pub host: Arc<str>,
-    /// Port.
+    /// Port; 0 for a Unix socket.
     pub port: u16,
     /// Its share of the requests, against the weights of the others; not 0.
     pub weight: u32,
 }
 
+/// What an endpoint speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// HTTP/1.1 in clear text.
+    Http,
+    /// HTTP over TLS.
+    Https,
+    /// HTTP/2 in clear text, by prior knowledge (RFC 9113, section 3.3).
+    H2c,
+    /// HTTP/1.1 over a Unix socket.
+    Unix,
+}
+
 impl Endpoint {
-    /// `host[:port]` as `Host` wants it: brackets around IPv6, no default port.
+    /// `host[:port]` as `Host` wants it: brackets around IPv6, no default port; `localhost` for a Unix socket.
     pub fn authority(&self) -> String {
-        let default = if self.https { 443 } else { 80 };
+        let default = match self.scheme {
+            Scheme::Http | Scheme::H2c => 80,
+            Scheme::Https => 443,
+            Scheme::Unix => return "localhost".to_owned(),
+        };
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_string() };
         if self.port == default { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// Whether it is reached over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.scheme == Scheme::Https
+    }
+}
+
+impl std::fmt::Display for Endpoint {
+    /// As in a configuration.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.scheme {
+            Scheme::Http => write!(f, "http://{}", self.authority()),
+            Scheme::Https => write!(f, "https://{}", self.authority()),
+            Scheme::H2c => write!(f, "h2c://{}", self.authority()),
+            Scheme::Unix => write!(f, "unix:{}", self.host),
+        }
     }
 }
 

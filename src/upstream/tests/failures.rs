@@ -159,7 +159,7 @@ async fn a_connection_that_does_not_open_in_time_is_a_timeout() {
         let certificate = rcgen::generate_simple_self_signed(vec!["a".to_owned()]).unwrap();
         let ca = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(ca.path(), certificate.cert.pem()).unwrap();
-        let mut settings = settings(vec![Endpoint { https: true, ..origin.endpoint() }]);
+        let mut settings = settings(vec![Endpoint { scheme: Scheme::Https, ..origin.endpoint() }]);
         settings.tls.ca = Some(ca.path().to_owned());
         settings.timeouts.connect = Duration::from_millis(20);
         assert_eq!(forward(&upstream(settings), get()).await.unwrap_err().reason, Reason::UpstreamTimeout);

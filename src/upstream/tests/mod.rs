@@ -24,7 +24,7 @@ use super::request::{RequestBody, frame};
 use super::testing::{OK, Origin, Wire, on_one_thread, settings};
 use super::{BodyError, ResponseBody};
 use crate::model::Denial;
-use crate::model::settings::{Endpoint, HostHeader, UpstreamSettings, UpstreamTls};
+use crate::model::settings::{Endpoint, HostHeader, Scheme, UpstreamSettings, UpstreamTls};
 
 fn upstream(settings: UpstreamSettings) -> Rc<Shared> {
     Rc::new(Shared(Upstream::new(&Arc::new(settings)).unwrap()))

@@ -25,7 +25,7 @@ async fn through_tls(certified: &str, server_name: Option<&str>, trusted: bool) 
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
 
         let origin = Origin::new().await;
-        let mut settings = settings(vec![Endpoint { https: true, ..origin.endpoint() }]);
+        let mut settings = settings(vec![Endpoint { scheme: Scheme::Https, ..origin.endpoint() }]);
         settings.tls = UpstreamTls { ca: Some(ca.path().to_owned()), server_name: server_name.map(Arc::from) };
         let request = forwarding(&upstream(settings), get());
         let tcp = origin.accept().await.0;
@@ -59,7 +59,7 @@ fn a_name_that_no_certificate_can_have_is_refused_at_start() {
     let certificate = generate_simple_self_signed(vec!["a".to_owned()]).unwrap();
     let ca = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(ca.path(), certificate.cert.pem()).unwrap();
-    let endpoint = Endpoint { https: true, host: "a_b c".into(), port: 443, weight: 1 };
+    let endpoint = Endpoint { scheme: Scheme::Https, host: "a_b c".into(), port: 443, weight: 1 };
     let mut settings = settings(vec![endpoint]);
     settings.tls.ca = Some(ca.path().to_owned());
     let error = super::super::Upstreams::new(&[Arc::new(settings)]).err().unwrap().to_string();
