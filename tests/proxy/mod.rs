@@ -1,6 +1,7 @@
 //! What the proxy does with requests and answers, through real sockets.
 
 mod assertion;
+mod corpus;
 mod cors;
 mod csrf;
 mod denials;
