@@ -184,7 +184,7 @@ fn make_test_is_there_and_installs_what_the_readme_says() {
     let plan = String::from_utf8_lossy(&planned.stdout);
     assert!(planned.status.success() && plan.contains("scripts/setup") && plan.contains(" test "), "{plan}");
     let setup = std::fs::read_to_string(repository().join("scripts/setup")).unwrap();
-    for package in ["redis-server", "nghttp2-client", "cargo-deny"] {
+    for package in ["redis-server", "nghttp2-client", "chromium", "cargo-deny"] {
         assert!(README.contains(&format!("`{package}`")) && setup.contains(package), "{package}");
     }
 }

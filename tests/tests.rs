@@ -19,6 +19,7 @@ mod bad_input;
 mod ciphers;
 mod cli;
 mod docker;
+mod e2e;
 mod edge;
 mod fleet;
 mod gate;

@@ -1,0 +1,7 @@
+//! The built binary behind TLS, and clients that people use. `scripts/setup` installs those.
+
+mod curl;
+mod front;
+mod h2load;
+mod python;
+mod websocket;
