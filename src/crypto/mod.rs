@@ -20,6 +20,7 @@ pub mod signed_value;
 pub mod signer;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod websocket_key;
 
 pub use introspection::{Introspected, Introspector};
 pub use issuers::{Issuers, KeyError};

@@ -2,6 +2,7 @@
 
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{Method, Request};
+use hyper::ext::Protocol;
 
 use super::framing::is_host;
 use crate::model::denial::Reason;
@@ -13,7 +14,8 @@ pub(super) fn http2_refusal<B>(request: &Request<B>, max_headers: usize) -> Opti
     if headers.len() > max_headers {
         return Some(Reason::HeadTooLarge);
     }
-    if request.method() == Method::CONNECT {
+    // Of tunnels only WebSockets (RFC 8441) are served.
+    if request.method() == Method::CONNECT && !opens_websocket(request) {
         return Some(Reason::MethodRefused);
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
@@ -35,6 +37,12 @@ pub(super) fn http2_refusal<B>(request: &Request<B>, max_headers: usize) -> Opti
         }
         _ => None,
     }
+}
+
+/// Whether a request is the `CONNECT` of a WebSocket.
+pub(super) fn opens_websocket<B>(request: &Request<B>) -> bool {
+    request.method() == Method::CONNECT
+        && request.extensions().get::<Protocol>().is_some_and(|protocol| protocol.as_str() == "websocket")
 }
 
 #[cfg(test)]
@@ -75,5 +83,22 @@ mod tests {
         let crumbs = |n| vec![("cookie", "a=b"); n];
         assert_eq!(refusal("https://a/", &crumbs(5)), None);
         assert_eq!(refusal("https://a/", &crumbs(6)), Some(Reason::HeadTooLarge));
+    }
+
+    #[test]
+    fn f60_of_tunnels_only_websockets_pass() {
+        let connect = |uri: &str, protocol: Option<&'static str>| {
+            let mut request = Request::builder().method(Method::CONNECT).uri(uri);
+            if let Some(protocol) = protocol {
+                request = request.extension(Protocol::from_static(protocol));
+            }
+            http2_refusal(&request.body(()).unwrap(), 5)
+        };
+        assert_eq!(connect("https://a/ws", Some("websocket")), None);
+        assert_eq!(connect("a:443", None), Some(Reason::MethodRefused));
+        for other in ["", "WebSocket", "websocket,h2c", "connect-ip", "webtransport"] {
+            assert_eq!(connect("https://a/ws", Some(other)), Some(Reason::MethodRefused), "{other}");
+        }
+        assert_eq!(connect("https://u@a/ws", Some("websocket")), Some(Reason::InvalidHost));
     }
 }

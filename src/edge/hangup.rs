@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use super::progress::Progress;
+use super::progress::{Active, Progress};
 
 /// Ends one exchange from outside: the whole connection in HTTP/1, which has no other way; the one stream in HTTP/2.
 #[derive(Debug, Clone)]
@@ -32,6 +32,13 @@ impl Hangup {
         Self(Line::Connection(Arc::clone(progress)))
     }
 
+    /// Keeps the connection in use for as long as the exchange's stream is a tunnel, if it becomes one.
+    pub(super) fn keep_for_tunnel(&self, active: Active) {
+        if let Line::Stream(stream) = &self.0 {
+            stream.of_tunnel.replace(Some(active));
+        }
+    }
+
     /// Drops what serves the exchange. An HTTP/1 connection is reset, also where it is another protocol's by now, once
     /// whoever has it drops it; what the system has not sent of it is thrown away. An HTTP/2 stream is reset once the
     /// client takes what was queued for it, at most a window.
@@ -43,7 +50,8 @@ impl Hangup {
     }
 }
 
-/// Names the stream whose future is spawned next: hyper calls the service and spawns what comes of it in one go.
+/// Names the stream whose future is spawned next: hyper calls the service and spawns what comes of it in one go. What is
+/// spawned while a stream's own future runs carries on with that stream, as a tunnel.
 #[derive(Clone, Default)]
 pub(super) struct Streams(Rc<Cell<Option<Rc<Stream>>>>);
 
@@ -60,7 +68,10 @@ impl Streams {
 impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Streams {
     fn execute(&self, future: F) {
         match self.0.take() {
-            Some(stream) => drop(tokio::task::spawn_local(Served { future, stream })),
+            Some(stream) => {
+                let (streams, of_tunnel) = (self.clone(), stream.of_tunnel.take());
+                drop(tokio::task::spawn_local(Served { future, stream, streams, _of_tunnel: of_tunnel }));
+            }
             None => drop(tokio::task::spawn_local(future)),
         }
     }
@@ -70,6 +81,7 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Streams {
 struct Stream {
     cut: Cell<bool>,
     waker: RefCell<Option<Waker>>,
+    of_tunnel: RefCell<Option<Active>>,
 }
 
 impl Stream {
@@ -85,6 +97,8 @@ pin_project! {
         #[pin]
         future: F,
         stream: Rc<Stream>,
+        streams: Streams,
+        _of_tunnel: Option<Active>,
     }
 }
 
@@ -97,10 +111,15 @@ impl<F: Future<Output = ()>> Future for Served<F> {
         if this.stream.cut.get() {
             return Poll::Ready(());
         }
+        this.streams.0.set(Some(Rc::clone(this.stream)));
         let polled = this.future.poll(cx);
+        this.streams.0.set(None);
         if polled.is_pending() {
-            // The waker of a task is always the same.
-            this.stream.waker.borrow_mut().get_or_insert_with(|| cx.waker().clone());
+            let mut known = this.stream.waker.borrow_mut();
+            // The waker of a task is always the same; a tunnel has a task of its own.
+            if !known.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                *known = Some(cx.waker().clone());
+            }
         }
         polled
     }

@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
-use super::ambiguity::http2_refusal;
+use super::ambiguity::{http2_refusal, opens_websocket};
 use super::drain::{Counted, Entry, Roster};
 use super::framing::FramingLimits;
 use super::framing::guard::Guarded;
@@ -126,6 +126,7 @@ pub(super) async fn serve<H: Handler>(
                 .max_send_buf_size(SEND_BUFFER)
                 .keep_alive_interval(PING_INTERVAL)
                 .keep_alive_timeout(PING_TIMEOUT)
+                .enable_connect_protocol()
                 .serve_connection(TokioIo::new(io), service);
             drive(http, |http| http.graceful_shutdown(), &progress, limits, roster).await;
         }
@@ -146,6 +147,10 @@ async fn answer<H: Handler>(
         None if request.version() == Version::HTTP_2 => http2_refusal(&request, connection.listener.limits.max_headers),
         known => known,
     };
+    if opens_websocket(&request) {
+        // hyper is done with the request once the tunnel is open; the connection is not idle then.
+        hangup.keep_for_tunnel(progress.hold());
+    }
     if let Some(reason) = refused {
         request.extensions_mut().insert(Refused(reason));
     }

@@ -78,14 +78,20 @@ impl Progress {
     /// A request arrives from hyper; why it is refused, if it is.
     pub(super) fn begin(self: &Arc<Self>) -> (Active, Option<Reason>) {
         let number = self.requests.fetch_add(1, Ordering::AcqRel) + 1;
-        self.active.fetch_add(1, Ordering::AcqRel);
+        let active = self.hold();
         let refused = match self.refused.get() {
             Some((at, reason)) if number >= *at => Some(*reason),
             // hyper saw a request where the guard saw none: they disagree on where messages end.
             _ if number > self.heads.load(Ordering::Acquire) => Some(Reason::AmbiguousFraming),
             _ => None,
         };
-        (Active(Arc::clone(self)), refused)
+        (active, refused)
+    }
+
+    /// The connection is in use until this is dropped.
+    pub(super) fn hold(self: &Arc<Self>) -> Active {
+        self.active.fetch_add(1, Ordering::AcqRel);
+        Active(Arc::clone(self))
     }
 
     /// The oldest request that was not answered has been, and whether with a change of protocol.

@@ -58,7 +58,8 @@ impl<'a> Exchange<'a> {
             client: client.address,
             method: request.method().clone(),
             uri: request.uri().clone(),
-            grpc: grpc_content_type(request.headers()),
+            // Its denials are a 200, which would tell who wants a tunnel that there is one.
+            grpc: grpc_content_type(request.headers()).filter(|_| *request.method() != Method::CONNECT),
             origin: proxy.cors.origin(request.headers()),
             preflight: false,
             over: false,

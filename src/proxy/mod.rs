@@ -4,6 +4,7 @@ mod body;
 mod cors;
 mod denial;
 mod exchange;
+mod extended_connect;
 mod forwarded;
 mod hop_by_hop;
 mod ids;
@@ -26,6 +27,7 @@ use self::body::Farewell;
 use self::cors::CorsByRoute;
 use self::denial::Challenges;
 use self::exchange::Exchange;
+use self::extended_connect::Handshake;
 use self::ids::Ids;
 use self::live::{Hold, Live, Upload, unless_ended};
 use self::redirect::Secure;
@@ -127,7 +129,14 @@ impl Proxy {
         answer: &Answer,
         hold: Option<Hold>,
     ) -> Result<Response<Body>, Denial> {
+        let handshake = match extended_connect::is_translated(&request) {
+            true => Some(Handshake::new(&*self.shared.entropy)?),
+            false => None,
+        };
         match permit.destination() {
+            Destination::AssertionKeys | Destination::Preflight if handshake.is_some() => {
+                return Err(Denial::because(Reason::MethodRefused, "no WebSocket is served there"));
+            }
             Destination::AssertionKeys => return self.assertion_keys(permit.method()),
             Destination::Preflight => return Ok(cors::preflight()),
             Destination::Upstream(_) => {}
@@ -136,12 +145,18 @@ impl Proxy {
         // What the edge told us in there is not for the upstream's connection.
         request.extensions_mut().clear();
         request::prepare(request.headers_mut(), &told, &permit);
+        if let Some(handshake) = &handshake {
+            handshake.ask(request.headers_mut());
+        }
         let version = told.version;
         let request = request.map(|body| Upload::new(body, hold.as_ref()));
         let forwarded = self.upstreams.forward(permit, request, told.client.address);
         let mut response = unless_ended(hold.as_ref(), forwarded).await??;
         let granted = upgrade::is_granted(&response)
             .ok_or_else(|| Denial::because(Reason::UpstreamFailed, "101 for another protocol than was asked for"))?;
+        if let Some(handshake) = &handshake {
+            handshake.answer(&mut response, granted)?;
+        }
         hop_by_hop::remove_from_response(response.headers_mut());
         answer.harden(response.headers_mut());
         if answer.route.security_headers {
@@ -151,7 +166,9 @@ impl Proxy {
             let farewell = farewell(&response, version);
             return Ok(response.map(|body| Body::held(body, hold, farewell)));
         };
-        upgrade::ask(response.headers_mut());
+        if handshake.is_none() {
+            upgrade::ask(response.headers_mut());
+        }
         let upstream_side = hyper::upgrade::on(&mut response);
         let (head, connection) = response.into_parts();
         upgrade::tunnel(client_side, upstream_side, connection, hold);
@@ -188,10 +205,11 @@ impl Handler for Proxy {
 
     async fn handle(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         connection: Arc<Connection>,
         hangup: Hangup,
     ) -> Response<Self::Body> {
+        extended_connect::translate(&mut request);
         let client = connection.client(request.headers());
         let mut exchange = Exchange::new(self, &request, &client, &connection);
         if let Serve::RedirectToHttps { port } = connection.listener.serve {

@@ -1,22 +1,23 @@
-//! WebSockets over HTTP/1.1 (RFC 6455): the one upgrade that is passed on.
+//! WebSockets (RFC 6455): the one upgrade that is passed on.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+use super::extended_connect::is_translated;
 use super::live::{Hold, carry, unless_ended};
 use crate::upstream::ResponseBody;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
-/// Whether a request asks to become a WebSocket, in good form: GET over HTTP/1.1, no body, one `Upgrade` with that one
-/// protocol, and `Connection` says so. Whatever else asks to upgrade is served as if it had not (RFC 9110, section 7.8
+/// Whether a request asks to become a WebSocket, in good form: GET over HTTP/1.1 (or what stands for it in HTTP/2), no
+/// body, one `Upgrade` with that one protocol, and `Connection` says so. Whatever else asks to upgrade is served as if it had not (RFC 9110, section 7.8
 /// allows it): `h2c` above all would open a way around every later decision.
 pub(super) fn is_wanted<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     request.method() == Method::GET
-        && request.version() == Version::HTTP_11
+        && (request.version() == Version::HTTP_11 || is_translated(request))
         && is_websocket(headers)
         && names_upgrade(headers)
         && !headers.contains_key(TRANSFER_ENCODING)

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use portcullis::crypto::websocket_key;
+
 /// What it answers depends on the path:
 ///
 /// | path | |
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 /// | `/ws` | a WebSocket that says `hi`, and then nothing |
 /// | `/ws/ticks` | a WebSocket that never stops: numbers of 8 digits |
 /// | `/ws/stuck` | a WebSocket that stops in the middle of a frame |
+/// | `/ws/flood` | a WebSocket with as many bytes as can be had, in one frame |
 /// | `/grpc` | as `/silent`, but gRPC |
 ///
 /// More may follow a path, to tell requests apart.
@@ -44,7 +47,15 @@ pub struct Ended {
 }
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: ";
-const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+/// The answer to a handshake with this head.
+pub fn switched(head: &str) -> String {
+    let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")).unwrap_or_default();
+    let accept = websocket_key::accept(key);
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    )
+}
 
 /// More than a test waits for.
 const MOST_EVENTS: usize = 5000;
@@ -109,13 +120,13 @@ fn serve(mut stream: TcpStream, seen: &Arc<Mutex<Seen>>) {
     }
     let head = String::from_utf8(head).expect("text");
     let target = head.split(' ').nth(1).expect("a target").to_owned();
-    let known = ["/ws/ticks", "/ws/stuck", "/ws", "/ticks", "/silent", "/flood", "/grpc"];
+    let known = ["/ws/ticks", "/ws/stuck", "/ws/flood", "/ws", "/ticks", "/silent", "/flood", "/grpc"];
     let path = known.into_iter().find(|path| target.starts_with(path)).unwrap_or_default();
     let mut writer = stream.try_clone().expect("a handle");
-    let (for_writer, of_writer) = (Arc::clone(seen), target.clone());
+    let (for_writer, of_writer, switched) = (Arc::clone(seen), target.clone(), switched(&head));
     thread::spawn(move || {
         // Ends when the other side does.
-        let _ = answer(&mut writer, path, &of_writer, &for_writer);
+        let _ = answer(&mut writer, path, &of_writer, &switched, &for_writer);
     });
     let (mut body, mut buffer) = (Vec::new(), [0; 4096]);
     while let Ok(count @ 1..) = stream.read(&mut buffer) {
@@ -125,7 +136,7 @@ fn serve(mut stream: TcpStream, seen: &Arc<Mutex<Seen>>) {
     seen.lock().expect("no panic").ended.push(Ended { target, body });
 }
 
-fn answer(to: &mut TcpStream, path: &str, target: &str, seen: &Mutex<Seen>) -> std::io::Result<()> {
+fn answer(to: &mut TcpStream, path: &str, target: &str, switched: &str, seen: &Mutex<Seen>) -> std::io::Result<()> {
     let next_event = || {
         thread::sleep(Duration::from_millis(5));
         let mut seen = seen.lock().expect("no panic");
@@ -145,8 +156,12 @@ fn answer(to: &mut TcpStream, path: &str, target: &str, seen: &Mutex<Seen>) -> s
                 to.write_all(b"0\r\n\r\n")?;
             }
         }
-        "/flood" => {
-            write!(to, "HTTP/1.1 200 OK\r\nContent-Length: 4000000000\r\n\r\n")?;
+        "/flood" | "/ws/flood" => {
+            if path == "/flood" {
+                write!(to, "HTTP/1.1 200 OK\r\nContent-Length: 4000000000\r\n\r\n")?;
+            } else {
+                to.write_all(&[switched.as_bytes(), b"\x82\x7f", &4_000_000_000_u64.to_be_bytes()].concat())?;
+            }
             to.set_write_timeout(Some(Duration::from_millis(300)))?;
             loop {
                 match to.write(&[b'x'; 64 * 1024]) {
@@ -157,9 +172,9 @@ fn answer(to: &mut TcpStream, path: &str, target: &str, seen: &Mutex<Seen>) -> s
                 }
             }
         }
-        "/ws" => to.write_all(&[SWITCHED.as_bytes(), b"\x81\x02hi"].concat())?,
+        "/ws" => to.write_all(&[switched.as_bytes(), b"\x81\x02hi"].concat())?,
         "/ws/ticks" => {
-            to.write_all(SWITCHED.as_bytes())?;
+            to.write_all(switched.as_bytes())?;
             for _ in 0..MOST_EVENTS {
                 let number = next_event();
                 // In pieces, so that the end may come anywhere.
@@ -169,7 +184,7 @@ fn answer(to: &mut TcpStream, path: &str, target: &str, seen: &Mutex<Seen>) -> s
                 }
             }
         }
-        "/ws/stuck" => to.write_all(&[SWITCHED.as_bytes(), b"\x81\x02hi\x81\x7ehe"].concat())?,
+        "/ws/stuck" => to.write_all(&[switched.as_bytes(), b"\x81\x02hi\x81\x7ehe"].concat())?,
         _ => {}
     }
     Ok(())

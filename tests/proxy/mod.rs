@@ -15,3 +15,4 @@ mod outage;
 mod streaming;
 mod upstreams;
 mod websocket;
+mod websocket_http2;

@@ -9,21 +9,22 @@ use serde_json::json;
 use crate::harness::http::{Answer, Wire};
 use crate::harness::portcullis::{Portcullis, Setup, bearer, cookie};
 
-/// Answers a handshake with 101 and then sends back what it gets; keeps the heads it saw.
-struct Echo {
-    address: SocketAddr,
+/// Answers handshakes, and where it agrees then sends back what it gets; keeps the heads it saw.
+pub(super) struct Echo {
+    pub(super) address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Echo {
-    fn start(answer: &'static str) -> Self {
+    /// `answer` makes one of a request's head.
+    pub(super) fn start(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let heads = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&heads);
+        let (seen, answer) = (Arc::clone(&heads), Arc::new(answer));
         std::thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
-                let seen = Arc::clone(&seen);
+                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 std::thread::spawn(move || {
                     let (mut head, mut byte) = (Vec::new(), [0]);
                     while !head.ends_with(b"\r\n\r\n") {
@@ -32,7 +33,9 @@ impl Echo {
                         }
                         head.push(byte[0]);
                     }
-                    seen.lock().expect("no panic").push(String::from_utf8(head).expect("text"));
+                    let head = String::from_utf8(head).expect("text");
+                    let answer = answer(&head);
+                    seen.lock().expect("no panic").push(head);
                     if stream.write_all(answer.as_bytes()).is_err() || !answer.starts_with("HTTP/1.1 101") {
                         return;
                     }
@@ -48,7 +51,7 @@ impl Echo {
         Self { address, heads }
     }
 
-    fn heads(&self) -> Vec<String> {
+    pub(super) fn heads(&self) -> Vec<String> {
         self.heads.lock().expect("no panic").clone()
     }
 }
@@ -63,7 +66,7 @@ struct World {
 }
 
 fn world(answer: &'static str) -> World {
-    let echo = Echo::start(answer);
+    let echo = Echo::start(move |_| answer.to_owned());
     let setup = Setup::new();
     let session = setup.session(|_| {});
     let portcullis = setup.start(&format!(
