@@ -358,7 +358,7 @@ fn a_client_that_does_not_read_has_its_stream_reset() {
                 Ok(count) => taken += count,
             }
         }
-        assert!(taken < 1024 * 1024, "{taken} bytes");
+        assert!(taken <= 32 * 1024, "{taken} bytes: more than was on its way");
         expect(&mut beside, b"\x81\x02hi").await;
     });
 }
