@@ -19,8 +19,8 @@ use crate::model::observer::Unobserved;
 use crate::model::settings::{
     Accept, AdminSettings, Algorithm, ApiKeySettings, AssertionSettings, Bind, ClaimPointers, DpopSettings,
     HeaderPreset, HostPattern, HttpLimits, IdentityHeaders, IssuerSettings, KeySource, ListenerSettings, LogSettings,
-    OnStale, PathPattern, PathSegment, PathTolerance, ReplayScope, RoleTable, RouteMatch, RouteSettings, Serve,
-    ServerSettings, SessionLayout, SessionSettings, Settings, StoreKind, StoreSettings, StreamGrace,
+    OnStale, PathPattern, PathSegment, PathTolerance, ReplayScope, RoleTable, RouteChanges, RouteMatch, RouteSettings,
+    Serve, ServerSettings, SessionLayout, SessionSettings, Settings, StoreKind, StoreSettings, StreamGrace,
 };
 use crate::model::{Client, Clock, CredentialKind, Principal, Secret, SystemEntropy, Timestamp, Verified};
 use crate::store::Store;
@@ -91,6 +91,7 @@ pub(crate) fn route() -> RouteSettings {
         stream_grace: StreamGrace::For(Duration::ZERO),
         origins: vec![],
         cors: None,
+        changes: RouteChanges::default(),
         forward_credentials: false,
         websocket_bearer: false,
         security_headers: false,

@@ -14,7 +14,7 @@ use crate::model::settings::RouteSettings;
 use crate::model::{Identity, Secret, Timestamp, Verified};
 
 /// Proof that the gate said yes to one request, and what that request becomes. Only the gate makes one; it cannot be
-/// copied; forwarding consumes it and takes the target from it.
+/// copied; forwarding consumes it and takes from it what the upstream is asked for.
 ///
 /// Nothing else can make one:
 ///
@@ -60,6 +60,8 @@ pub(in crate::gate) struct Grant {
     pub(in crate::gate) foreign_cookie: Option<Arc<Secret<String>>>,
     pub(in crate::gate) method: Method,
     pub(in crate::gate) target: PathAndQuery,
+    /// What the upstream is asked for instead.
+    pub(in crate::gate) rewritten: Option<PathAndQuery>,
     pub(in crate::gate) destination: Destination,
     /// What brought the credential that counted.
     pub(in crate::gate) carrier: Option<Carrier>,
@@ -102,9 +104,18 @@ impl Permit {
         &self.0.method
     }
 
-    /// The path and query that were decided on, byte for byte.
+    /// The path and query that were asked for, byte for byte.
     pub const fn target(&self) -> &PathAndQuery {
         &self.0.target
+    }
+
+    /// The path and query that the upstream is asked for: the target, or what the route makes of it. Nothing else is
+    /// forwarded.
+    pub const fn forwarded(&self) -> &PathAndQuery {
+        match &self.0.rewritten {
+            Some(rewritten) => rewritten,
+            None => &self.0.target,
+        }
     }
 
     /// Where it goes.

@@ -31,6 +31,7 @@ fn permit(identity: Option<Verified>, carrier: Option<Carrier>, forward_credenti
         foreign_cookie: None,
         method: Method::GET,
         target: PathAndQuery::from_static("/"),
+        rewritten: None,
         destination: Destination::Upstream("app".into()),
         carrier,
         next_nonce: None,

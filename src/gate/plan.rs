@@ -15,7 +15,7 @@ use super::{GateError, Shared};
 use crate::crypto::Signer;
 use crate::model::CredentialKind;
 use crate::model::settings::{
-    Accept, HeaderPreset, IdentityHeaders, OnStale, PathTolerance, RouteSettings, Settings, StreamGrace,
+    Accept, HeaderPreset, IdentityHeaders, OnStale, PathTolerance, RouteChanges, RouteSettings, Settings, StreamGrace,
 };
 
 /// One route with all its stages.
@@ -138,6 +138,7 @@ fn assertion_keys_route(listener: &Arc<str>) -> RouteSettings {
         stream_grace: StreamGrace::For(Duration::ZERO),
         origins: Vec::new(),
         cors: None,
+        changes: RouteChanges::default(),
         forward_credentials: false,
         websocket_bearer: false,
         security_headers: false,

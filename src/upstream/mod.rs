@@ -82,7 +82,7 @@ impl Upstreams {
         };
         let (mut head, body) = request.into_parts();
         head.method = permit.method().clone();
-        head.uri = Uri::from(permit.target().clone());
+        head.uri = Uri::from(permit.forwarded().clone());
         // Whatever the client spoke: an HTTP/2 version would be written as an HTTP/1 one without its framing rules.
         head.version = Version::HTTP_11;
         request::frame(&mut head, &body)?;

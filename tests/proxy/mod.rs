@@ -12,6 +12,7 @@ mod limits;
 mod live;
 mod messages;
 mod outage;
+mod rewrite;
 mod streaming;
 mod upstreams;
 mod websocket;

@@ -26,6 +26,7 @@ pub(super) mod preset;
 pub(super) mod redirects;
 mod redis;
 pub(super) mod revocation;
+mod rewrite;
 pub(super) mod roles;
 pub(super) mod route;
 mod rule;

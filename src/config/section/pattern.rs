@@ -77,7 +77,7 @@ fn host(text: &str) -> Result<HostPattern, Fault> {
 }
 
 /// A path by segments. What the gate refuses in requests is refused here too, since it could never match.
-fn path(text: &str) -> Result<PathPattern, Fault> {
+pub(super) fn path(text: &str) -> Result<PathPattern, Fault> {
     let inner = text.strip_prefix('/').ok_or_else(|| wrong("a path begins with `/`"))?;
     for (bad, what) in [
         ('%', "a path is written decoded, without `%`"),

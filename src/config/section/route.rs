@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{accept, conflicts, cors, identity, listener, pattern, redirects, rule, upstream};
+use super::{accept, conflicts, cors, identity, listener, pattern, redirects, rewrite, rule, upstream};
 use crate::config::keys::{Given, Key, Shape, TEXTS};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
 use crate::config::source::Place;
 use crate::config::tree::{Entry, Node, Table, Value};
 use crate::config::units;
-use crate::model::settings::{OnStale, PathTolerance, RoleTable, RouteMatch, RouteSettings, StreamGrace};
+use crate::model::settings::{OnStale, PathTolerance, RoleTable, RouteChanges, RouteMatch, RouteSettings, StreamGrace};
 
 pub(in crate::config) const KEYS: &[Key] = &[
     Key::new("match", TEXTS, "What it matches: `\"[METHOD ][host]/path\"`, with `{name}` and a last `{*rest}`.").required(),
@@ -40,6 +40,16 @@ pub(in crate::config) const KEYS: &[Key] = &[
     .default(Given::Text("0s")),
     Key::new("origins", TEXTS, "Other origins that may use cookies and open WebSockets.").default(Given::Texts(&[])),
     Key::new(
+        "rewrite",
+        Shape::Text,
+        "The path that the upstream is asked for, of what `match` captures: `\"/internal/{owner}/{*rest}\"`. The query stays.",
+    ),
+    Key::new(
+        "strip_prefix",
+        Shape::Text,
+        "Instead of `rewrite`: these first segments of the path are left out, `\"/api\"`.",
+    ),
+    Key::new(
         "cors",
         Shape::Table(cors::KEYS),
         "Which other origins' pages may read answers; preflights are answered here. Absent: that is the upstream's matter.",
@@ -56,7 +66,6 @@ pub(in crate::config) const KEYS: &[Key] = &[
     .default(Given::Text("none")),
     Key::new("tolerate", Shape::List(&TOLERATE), "Forms of path that would otherwise be refused.")
         .default(Given::Texts(&[])),
-    Key::later("rewrite"),
     Key::later("login"),
     Key::later("policies"),
     Key::later("serve"),
@@ -128,6 +137,7 @@ fn route(
     for (found, place) in &matches {
         places.add(name, &listeners, found, *place);
     }
+    let changes = RouteChanges { path: rewrite::read(section, &matches) };
     let accept = accept::read(section, &listeners);
     let limits = section.parse_list("limits", |limit| context.refer("limit", limit));
     let upstream = section.parse("upstream", |text| upstream::refer(text, context));
@@ -151,6 +161,7 @@ fn route(
         stream_grace: stream_grace?,
         origins,
         cors,
+        changes,
         forward_credentials: section.boolean("forward_credentials"),
         websocket_bearer: section.boolean("websocket_bearer"),
         security_headers: section.text("security_headers") == Some("standard"),

@@ -1,11 +1,11 @@
-//! What a route can change: `cors`.
+//! What a route can change: `cors`, `rewrite`, `strip_prefix`.
 
 use std::time::Duration;
 
 use http::Method;
 
 use super::*;
-use crate::model::settings::{CorsOrigins, CorsSettings, Origin};
+use crate::model::settings::{CorsOrigins, CorsSettings, Origin, PathRewrite};
 
 /// The route of a configuration with these keys of its own.
 fn route(keys: &str) -> std::sync::Arc<crate::model::settings::RouteSettings> {
@@ -67,4 +67,38 @@ fn cors_that_opens_more_than_it_says_is_refused() {
 fn cors_may_be_a_default() {
     let loaded = good("defaults.cors.origins = 'https://a.example'");
     assert!(loaded.settings.routes[0].cors.as_ref().is_some_and(|cors| cors.methods.len() == 3 && !cors.credentials));
+}
+
+#[test]
+fn a_rewrite_names_what_every_match_captures() {
+    assert_eq!(good("").settings.routes[0].changes.path, None);
+    assert!(matches!(route("rewrite = '/internal/{*rest}'").changes.path, Some(PathRewrite::Template(_))));
+    let unknown = |name: &str| format!("`{name}` is not captured by each `match` of this route");
+    for (keys, expected) in [
+        ("rewrite = '/{owner}/{*rest}'", unknown("{owner}")),
+        ("rewrite = '/{rest}'", unknown("{rest}")),
+        ("rewrite = '/{*all}'", unknown("{*all}")),
+        (
+            "rewrite = '/x'\nstrip_prefix = '/api'",
+            "`rewrite` and `strip_prefix` both say what becomes of the path".into(),
+        ),
+        ("strip_prefix = '/api'", "a path that matches here does not begin with `strip_prefix`".into()),
+        ("strip_prefix = '/'", "`/` is no prefix".into()),
+        ("strip_prefix = '/api/'", "`/api/` is no prefix".into()),
+        ("strip_prefix = '/{*rest}'", "`/{*rest}` is no prefix".into()),
+    ] {
+        assert_eq!(said(keys), [expected], "{keys}");
+    }
+    for (key, text) in [
+        ("rewrite", "/{*rest}/x"),
+        ("rewrite", "/a/../{*rest}"),
+        ("rewrite", "internal/{*rest}"),
+        ("rewrite", "/a//b"),
+        ("rewrite", "/a?x={*rest}"),
+        ("rewrite", "/a%2Fb"),
+        ("strip_prefix", "api"),
+        ("strip_prefix", "/api/../x"),
+    ] {
+        assert_eq!(said(&format!("{key} = '{text}'")).len(), 1, "{text}");
+    }
 }

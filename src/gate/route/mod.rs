@@ -7,6 +7,7 @@
 //! makes another path. `HEAD` goes where `GET` is named and `HEAD` is not.
 
 mod host;
+mod rewrite;
 mod segments;
 mod table;
 mod target;
@@ -18,6 +19,7 @@ use http::header::HOST;
 use http::uri::PathAndQuery;
 
 pub(in crate::gate) use host::Host;
+use rewrite::Rewrite;
 use table::{Rank, Table};
 use target::Target;
 
@@ -44,6 +46,8 @@ struct Leaf<R> {
     name: Arc<str>,
     tolerate: PathTolerance,
     rank: Rank,
+    upstream: Arc<str>,
+    rewrite: Option<Rewrite>,
 }
 
 /// What stage 1 has found out.
@@ -54,6 +58,8 @@ pub(in crate::gate) struct Routed<'r, 'a, R> {
     pub(in crate::gate) host: Host<'a>,
     /// The target, byte for byte as it was matched.
     pub(in crate::gate) target: PathAndQuery,
+    /// What the upstream is asked for instead, where the route rewrites paths.
+    pub(in crate::gate) rewritten: Option<PathAndQuery>,
 }
 
 /// Two routes that match the same requests equally well, or a host that is none.
@@ -65,6 +71,9 @@ pub(in crate::gate) enum RouterError {
     /// Such a `Host` is never accepted.
     #[error("route.{0} matches host `{1}`, which is no host name")]
     Host(Arc<str>, Arc<str>),
+    /// A rewrite that names what a match does not have.
+    #[error("route.{0} rewrites to what it does not capture")]
+    Rewrite(Arc<str>),
 }
 
 impl<R: Clone> Router<R> {
@@ -79,11 +88,19 @@ impl<R: Clone> Router<R> {
             for found in &settings.matches {
                 let matches = normal_host(found)
                     .ok_or_else(|| RouterError::Host(settings.name.clone(), host_text(&found.host)))?;
+                let rewrite = match &settings.changes.path {
+                    None => None,
+                    Some(rewrite) => Some(
+                        Rewrite::new(rewrite, &matches).ok_or_else(|| RouterError::Rewrite(settings.name.clone()))?,
+                    ),
+                };
                 let leaf = Leaf {
                     route: route.clone(),
                     name: settings.name.clone(),
                     tolerate: settings.tolerate,
                     rank: Rank::of(&matches),
+                    upstream: settings.upstream.clone(),
+                    rewrite,
                 };
                 if let Some(other) = self.listener(listener).table.insert(&matches, leaf)
                     && other.name != settings.name
@@ -123,7 +140,7 @@ impl<R> Router<R> {
 
         let listener = self.listeners.iter().find(|l| *l.name == *request.listener);
         if let Some(route) = listener.and_then(|l| l.builtin_route(request.method, forwarded.path())) {
-            return Ok(Routed { route, host, target: forwarded });
+            return Ok(Routed { route, host, target: forwarded, rewritten: None });
         }
         let leaf = listener.and_then(|l| target.find_in(&l.table, &host.name, request.method));
         let tolerated = leaf.map_or(PathTolerance::default(), |l| l.tolerate);
@@ -136,7 +153,8 @@ impl<R> Router<R> {
         if let Some(reason) = listener.hides_stricter(&target, leaf, &host, request.method) {
             return Err(refused(reason));
         }
-        Ok(Routed { route: &leaf.route, host, target: forwarded })
+        let rewritten = leaf.rewrite.as_ref().map(|rewrite| listener.rewritten(rewrite, leaf, request, &host));
+        Ok(Routed { route: &leaf.route, rewritten: rewritten.transpose().map_err(refused)?, host, target: forwarded })
     }
 }
 
@@ -155,6 +173,35 @@ impl<R> Listener<R> {
         let (segments, slash) = target.plain_reading();
         let other = self.table.find(&host.name, &segments, slash, method)?;
         (other.name != leaf.name && other.rank > leaf.rank).then_some(reason)
+    }
+
+    /// What the upstream is asked for instead of the target. It is held to what a client's own is held to, and to one
+    /// thing more: a path that another route to the same upstream serves is not had around that route's rules (f20).
+    fn rewritten(
+        &self,
+        rewrite: &Rewrite,
+        leaf: &Leaf<R>,
+        request: &CheckRequest<'_>,
+        host: &Host<'_>,
+    ) -> Result<PathAndQuery, Reason> {
+        let text = rewrite.fill(request.target)?;
+        let target = Target::parse(&text)?;
+        if let Some(reason) = target.refused_by(leaf.tolerate) {
+            return Err(reason);
+        }
+        let guarded = |other: &Leaf<R>| {
+            other.name != leaf.name && other.upstream == leaf.upstream && other.rank > *rewrite.rank()
+        };
+        if target.find_in(&self.table, &host.name, request.method).is_some_and(guarded) {
+            return Err(Reason::RewriteGuarded);
+        }
+        if target.refused_by(PathTolerance::default()).is_some() {
+            let (segments, slash) = target.plain_reading();
+            if self.table.find(&host.name, &segments, slash, request.method).is_some_and(guarded) {
+                return Err(Reason::RewriteGuarded);
+            }
+        }
+        target.forwarded()
     }
 }
 

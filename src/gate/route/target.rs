@@ -150,7 +150,7 @@ impl Marks {
 }
 
 /// Decodes a segment once and notes the forms that it has.
-fn decode<'a>(segment: &'a str, forms: &mut PathTolerance) -> Result<Cow<'a, str>, Reason> {
+pub(super) fn decode<'a>(segment: &'a str, forms: &mut PathTolerance) -> Result<Cow<'a, str>, Reason> {
     let text = if segment.contains('%') {
         let mut bytes = Vec::with_capacity(segment.len());
         let mut rest = segment.as_bytes();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
-use super::{CorsSettings, Origin, Rule};
+use super::{CorsSettings, Origin, RouteChanges, Rule};
 use crate::model::CredentialKind;
 
 /// One route, defaults applied.
@@ -37,6 +37,8 @@ pub struct RouteSettings {
     pub origins: Vec<Origin>,
     /// Which other origins' pages may read answers; `None`: Portcullis has no part in that.
     pub cors: Option<CorsSettings>,
+    /// What it changes of requests and answers.
+    pub changes: RouteChanges,
     /// Whether credentials that Portcullis used are forwarded.
     pub forward_credentials: bool,
     /// Whether a WebSocket client may carry a bearer token in `Sec-WebSocket-Protocol`.
