@@ -7,9 +7,12 @@ use serde_json::Value;
 use crate::harness::certificates::{Authority, Curled, curl};
 use crate::harness::process::{Serving, folder, run};
 
-/// Names of this machine: its certificate is good for all of them.
+/// Hosts that its certificate is good for.
 pub const HOST: &str = "localhost";
-pub const OTHER_HOST: &str = "elsewhere.example";
+pub const APP: &str = "app.example";
+/// To browsers the same site as [`APP`]: its cookies go along with what pages from here send there.
+pub const NEIGHBOUR: &str = "forum.app.example";
+pub const ELSEWHERE: &str = "elsewhere.example";
 
 /// A listener `main` with TLS, operations on a socket, a store in memory. Ends when dropped.
 pub struct Front {
@@ -29,7 +32,7 @@ impl Front {
     /// accepted from whom `clients.pem` names.
     pub fn start_in(configuration: &str, prepare: impl FnOnce(&Path)) -> Self {
         let (guard, folder) = folder(&format!("{PREAMBLE}{configuration}"));
-        Authority::new(&folder).server("server", &[HOST, OTHER_HOST]);
+        Authority::new(&folder).server("server", &[HOST, APP, NEIGHBOUR, ELSEWHERE]);
         Authority::named(&folder, "clients").client("shop", "spiffe://cluster.local/ns/shop/sa/orders");
         prepare(&folder);
         let serving = Serving::run(&folder).ready();

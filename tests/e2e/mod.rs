@@ -1,5 +1,6 @@
 //! The built binary behind TLS, and clients that people use. `scripts/setup` installs those.
 
+mod browser;
 mod curl;
 mod front;
 mod h2load;
