@@ -1,6 +1,7 @@
-//! The thread beside the workers: follows the revocation log, keeps issuers' keys fresh, serves the admin plane, and
+//! The thread beside the workers: follows the revocation log, keeps issuers' keys fresh, checks endpoints, serves the admin plane, and
 //! finds out when new requests are welcome.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,11 +15,13 @@ use crate::admin::serve::{Acceptor, serve};
 use crate::admin::{Api, Guard, Health, Readiness};
 use crate::gate::{Shared, revocation};
 use crate::store::Store;
+use crate::upstream::Checker;
 
 /// What it is made of.
 pub(super) struct Parts {
     pub(super) readiness: Arc<Readiness>,
     pub(super) shared: Arc<Shared>,
+    pub(super) checker: Checker,
     pub(super) store: Store,
     pub(super) api: Arc<Api>,
     pub(super) admin: AdminSockets,
@@ -41,7 +44,7 @@ pub(super) fn start(parts: Parts) -> Result<JoinHandle<()>, StartError> {
 }
 
 async fn run(parts: Parts) {
-    let Parts { readiness, shared, store, api, admin, stop } = parts;
+    let Parts { readiness, shared, checker, store, api, admin, stop } = parts;
     let follower = (shared.clone(), store.handle());
     tokio::task::spawn_local(forever("following the revocation log", move || {
         let (shared, store) = follower.clone();
@@ -51,6 +54,11 @@ async fn run(parts: Parts) {
     tokio::task::spawn_local(forever("keeping issuers' keys", move || {
         let keys = keys.clone();
         async move { keys.issuers.run().await }
+    }));
+    let checker = Rc::new(checker);
+    tokio::task::spawn_local(forever("checking endpoints", move || {
+        let checker = checker.clone();
+        async move { checker.run().await }
     }));
     tokio::task::spawn_local(settle(readiness.clone(), shared.clone(), store));
 

@@ -7,7 +7,7 @@ use crate::edge::Listener;
 use crate::gate::Gate;
 use crate::model::settings::{Settings, StoreKind};
 use crate::store::Store;
-use crate::upstream::Upstreams;
+use crate::upstream::{Conditions, Upstreams};
 
 impl App {
     /// Reads every file that the settings name and builds what starting would build.
@@ -20,7 +20,7 @@ impl App {
         let mut store = settings.store.clone();
         store.kind = StoreKind::Memory { file: None };
         let store = Store::open(&store, clock.clone(), metrics)?;
-        Upstreams::new(&settings.upstreams)?;
+        Upstreams::new(&settings.upstreams, &Conditions::new(&settings.upstreams))?;
         Gate::new(settings, shared, store, signer)?;
         for listener in &settings.listeners {
             Listener::check(listener, &*clock).map_err(|problem| StartError::Configuration(problem.to_string()))?;

@@ -33,7 +33,7 @@ use crate::model::settings::Settings;
 use crate::model::{Clock, Entropy, Observer, SystemClock, SystemEntropy};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::upstream::UpstreamError;
+use crate::upstream::{Checker, Conditions, UpstreamError};
 
 /// How many verified credentials are kept; the memory is taken as they come.
 const CACHED_CREDENTIALS: u64 = 100_000;
@@ -79,6 +79,8 @@ impl App {
         let signer = Arc::new(signer(&settings)?);
         let shared = shared(&settings, &metrics, &clock, &entropy)?;
         let store = Store::open(&settings.store, clock.clone(), observer.clone())?;
+        let conditions = Conditions::new(&settings.upstreams);
+        let checker = Checker::new(&conditions, entropy.clone())?;
         let sockets = Sockets::open(&settings, &clock, &entropy, &observer)?;
         let addresses = sockets.addresses();
 
@@ -96,6 +98,7 @@ impl App {
         let workers = Workers::start(WorkerParts {
             settings: Arc::new(settings),
             shared: shared.clone(),
+            conditions,
             store: store.handle(),
             signer,
             jwks,
@@ -106,6 +109,7 @@ impl App {
         let background = background::start(background::Parts {
             readiness: readiness.clone(),
             shared,
+            checker,
             store,
             api: Arc::new(api),
             admin: sockets.admin,

@@ -16,13 +16,14 @@ use crate::gate::{Gate, Shared};
 use crate::model::settings::Settings;
 use crate::proxy::Proxy;
 use crate::store::Store;
-use crate::upstream::Upstreams;
+use crate::upstream::{Conditions, Upstreams};
 
 /// What every worker is made of.
 #[derive(Clone)]
 pub(super) struct WorkerParts {
     pub(super) settings: Arc<Settings>,
     pub(super) shared: Arc<Shared>,
+    pub(super) conditions: Conditions,
     pub(super) store: Store,
     pub(super) signer: Arc<Signer>,
     pub(super) jwks: Bytes,
@@ -146,8 +147,8 @@ fn run(parts: WorkerParts, started: &std::sync::mpsc::Sender<Result<(), StartErr
 }
 
 fn handler(parts: WorkerParts) -> Result<Proxy, StartError> {
-    let WorkerParts { settings, shared, store, signer, jwks, .. } = parts;
-    let upstreams = Upstreams::new(&settings.upstreams)?;
+    let WorkerParts { settings, shared, conditions, store, signer, jwks, .. } = parts;
+    let upstreams = Upstreams::new(&settings.upstreams, &conditions)?;
     let gate = Gate::new(&settings, shared.clone(), store, signer)?;
     let (algorithms, access_log) = (&settings.dpop.algorithms, settings.log.access);
     let proxy = Proxy::new(gate, upstreams, shared, &settings.routes, algorithms, access_log, jwks);

@@ -10,6 +10,7 @@ mod listeners;
 mod reference;
 mod routes;
 mod truth;
+mod upstream_health;
 mod upstreams;
 
 use std::ffi::OsString;

@@ -312,6 +312,8 @@ reasons! {
     UpstreamTimeout: 504, DEADLINE_EXCEEDED, None, Error, "upstream_timeout", "The service behind did not answer in time";
     /// All connections to the upstream are in use.
     UpstreamBusy: 503, UNAVAILABLE, None, Error, "upstream_busy", "The service behind is busy";
+    /// No endpoint of the upstream is well, and `panic_below = "0%"` says to send it nothing then.
+    UpstreamUnhealthy: 503, UNAVAILABLE, None, Error, "upstream_unhealthy", "The service behind is not well";
 
     // ── ours ──
     /// The process is draining or over its capacity.

@@ -1,16 +1,19 @@
 //! Chooses an endpoint, sends, and tries again where that is safe.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use http::header::{AUTHORIZATION, HOST, PROXY_AUTHORIZATION, UPGRADE};
 use http::{Request, Response};
 
 use super::UpstreamError;
 use super::choice::Chooser;
+use super::health::UpstreamHealth;
 use super::pool::{Lease, Pool};
 use super::request::{Patience, Progress, RequestBody};
 use super::response::{ResponseBody, binds_connection, unframe};
@@ -25,6 +28,7 @@ pub(super) struct Upstream {
     settings: Arc<UpstreamSettings>,
     pools: Vec<Rc<Pool>>,
     chooser: Chooser,
+    health: Arc<UpstreamHealth>,
     budget: Budget,
 }
 
@@ -39,7 +43,7 @@ enum Failure {
 }
 
 impl Upstream {
-    pub(super) fn new(settings: &Arc<UpstreamSettings>) -> Result<Self, UpstreamError> {
+    pub(super) fn new(settings: &Arc<UpstreamSettings>, health: Arc<UpstreamHealth>) -> Result<Self, UpstreamError> {
         let broken = |problem| UpstreamError { upstream: settings.name.clone(), problem };
         let https = settings.endpoints.iter().any(Endpoint::is_tls);
         let config = if https { Some(client_config(&settings.tls).map_err(broken)?) } else { None };
@@ -55,7 +59,7 @@ impl Upstream {
             };
             pools.push(Pool::new(settings.clone(), endpoint.clone(), tls).map_err(broken)?);
         }
-        Ok(Self { settings: settings.clone(), pools, chooser, budget })
+        Ok(Self { settings: settings.clone(), pools, chooser, health, budget })
     }
 
     /// Sends to the next endpoint that can be had, within the time that all tries have together.
@@ -66,29 +70,37 @@ impl Upstream {
         client: IpAddr,
     ) -> Result<Response<ResponseBody>, Denial> {
         let key = self.chooser.key(request.headers(), client);
-        let Some(limit) = self.settings.timeouts.total else { return self.try_each(request, progress, key).await };
-        let tries = tokio::time::timeout(limit, self.try_each(request, progress, key));
-        tries.await.unwrap_or_else(|_| {
+        let tried = Cell::new(None);
+        let tries = self.try_each(request, progress, key, &tried);
+        let Some(limit) = self.settings.timeouts.total else { return tries.await };
+        tokio::time::timeout(limit, tries).await.unwrap_or_else(|_| {
             let who = if progress.awaits_client() { Reason::BodyIncomplete } else { Reason::UpstreamTimeout };
-            Err(Denial::because(who, format!("{}: no answer within {limit:?} in total", self.settings.name)))
+            let why = Denial::because(who, format!("{}: no answer within {limit:?} in total", self.settings.name));
+            if let (Some(only), Reason::UpstreamTimeout) = (tried.get(), who) {
+                self.health.failed(only, &why);
+            }
+            Err(why)
         })
     }
 
+    /// `tried` is the endpoint that has had all the time that has passed, if it is only one.
     async fn try_each(
         &self,
         mut request: Request<RequestBody>,
         progress: &Progress,
         key: Option<u64>,
+        tried: &Cell<Option<u32>>,
     ) -> Result<Response<ResponseBody>, Denial> {
         let mut left = self.chooser.all();
         let mut denial: Option<Denial> = None;
         let mut attempts = self.budget.attempts();
         let mut sent_again = false;
-        while let Some(pool) = self.chooser.choose(&self.pools, &mut left, key) {
+        while let Some((at, pool)) = self.chooser.choose(&self.pools, &mut left, key, &self.health) {
             // An endpoint whose connections are all in use has failed nobody: the next one costs nothing.
             if denial.as_ref().is_some_and(|why| why.reason != Reason::UpstreamBusy) && !attempts.another() {
                 break;
             }
+            tried.set(if denial.is_none() { Some(at) } else { None });
             if self.settings.host_header == HostHeader::Endpoint {
                 request.headers_mut().insert(HOST, pool.authority.clone());
             }
@@ -100,6 +112,9 @@ impl Upstream {
                     None => match pool.dial().await {
                         Ok(lease) => lease,
                         Err(why) => {
+                            if why.reason != Reason::UpstreamBusy {
+                                self.health.failed(at, &why);
+                            }
                             denial = Some(why);
                             break;
                         }
@@ -108,9 +123,21 @@ impl Upstream {
                 let reused = connection.reused;
                 let copy = if reused { self.budget.allows_resend().then(|| copy_of(&request)).flatten() } else { None };
                 match self.exchange(connection, request, progress).await {
-                    Ok(response) => return Ok(response),
-                    Err(Failure::Final(why)) => return Err(why),
+                    Ok(response) => {
+                        self.health.answered(at, response.status().as_u16());
+                        return Ok(response);
+                    }
+                    Err(Failure::Final(why)) => {
+                        // A client that breaks off says nothing of the endpoint.
+                        if why.reason != Reason::BodyIncomplete {
+                            self.health.failed(at, &why);
+                        }
+                        return Err(why);
+                    }
                     Err(Failure::Unanswered(why)) => {
+                        if !reused {
+                            self.health.failed(at, &why);
+                        }
                         // A kept connection that the upstream closed just as it was written to. That one has answered
                         // before, so an upstream that answers nobody is not asked twice by this.
                         request = copy.ok_or(why)?;
@@ -121,14 +148,19 @@ impl Upstream {
                         // A reused connection whose peer had just closed it says nothing of the endpoint: once more on
                         // a new one. A new one that does not even take a request is a broken endpoint.
                         if !reused {
-                            denial = Some(Denial::because(Reason::UpstreamFailed, format!("{pool}: {error}")));
+                            let why = Denial::because(Reason::UpstreamFailed, format!("{pool}: {error}"));
+                            self.health.failed(at, &why);
+                            denial = Some(why);
                             break;
                         }
                     }
                 }
             }
         }
-        Err(denial.unwrap_or_else(|| Denial::because(Reason::Internal, "an upstream without endpoints")))
+        Err(denial.unwrap_or_else(|| {
+            let detail = format!("{}: none of its endpoints is well", self.settings.name);
+            Denial::because(Reason::UpstreamUnhealthy, detail).retry_after(Duration::from_secs(1))
+        }))
     }
 
     async fn exchange(

@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use http::HeaderMap;
 use http::header::COOKIE;
+use tokio::time::Instant;
 
+use super::health::UpstreamHealth;
 use super::pool::Pool;
 use crate::model::settings::{Balance, Endpoint, HashKey};
 
@@ -20,26 +22,37 @@ pub(super) struct Chooser {
     balance: Balance,
     shares: Vec<Share>,
     random: Cell<u64>,
+    /// Whether some part may be less than all.
+    returning: Cell<bool>,
 }
 
-/// What is known of one endpoint.
+/// One endpoint's.
 struct Share {
     weight: u32,
     /// The same on every worker and every instance, whatever the order of the configuration.
     identity: u64,
     /// How much it is owed, for taking turns.
     credit: Cell<i64>,
+    /// The part of its weight that counts now, in percent.
+    part: Cell<u32>,
+}
+
+impl Share {
+    /// In hundredths, so that a part of the least weight is something too.
+    fn weight(&self) -> u32 {
+        self.weight.saturating_mul(self.part.get())
+    }
 }
 
 /// The endpoints that one request has been given to, or still may be, by position.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Set(u64);
 
 impl Set {
     /// Most endpoints of an upstream.
     pub(super) const MOST: u32 = u64::BITS;
 
-    fn of(positions: impl Iterator<Item = u32>) -> Self {
+    pub(super) fn of(positions: impl Iterator<Item = u32>) -> Self {
         Self(positions.fold(0, |set, at| set | 1_u64.checked_shl(at).unwrap_or(0)))
     }
 
@@ -50,16 +63,33 @@ impl Set {
     fn without(self, position: u32) -> Self {
         Self(self.0 & !1_u64.checked_shl(position).unwrap_or(0))
     }
+
+    fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub(super) fn len(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    fn is_empty(self) -> bool {
+        self.0 == 0
+    }
 }
 
 impl Chooser {
     pub(super) fn new(balance: &Balance, endpoints: &[Endpoint]) -> Self {
         let share = |endpoint: &Endpoint| {
             let identity = digest(&[endpoint.to_string().as_bytes()]);
-            Share { weight: endpoint.weight, identity, credit: Cell::new(0) }
+            Share { weight: endpoint.weight, identity, credit: Cell::new(0), part: Cell::new(100) }
         };
         let shares = endpoints.iter().take(Set::MOST as usize).map(share).collect();
-        Self { balance: balance.clone(), shares, random: Cell::new(mix(SEED.fetch_add(1, Relaxed))) }
+        Self {
+            balance: balance.clone(),
+            shares,
+            random: Cell::new(mix(SEED.fetch_add(1, Relaxed))),
+            returning: Cell::new(false),
+        }
     }
 
     /// All endpoints.
@@ -80,18 +110,37 @@ impl Chooser {
         }
     }
 
-    /// The next of those in `left`, which it leaves; endpoints that could not be reached a moment ago come last.
-    pub(super) fn choose<'a>(&self, pools: &'a [Rc<Pool>], left: &mut Set, key: Option<u64>) -> Option<&'a Rc<Pool>> {
-        let reachable = (0..).zip(pools).filter(|(at, pool)| left.has(*at) && !pool.is_avoided());
+    /// The next of those in `left` that may be used, which it leaves, and its position; endpoints that could not be reached
+    /// a moment ago come last.
+    pub(super) fn choose<'a>(
+        &self,
+        pools: &'a [Rc<Pool>],
+        left: &mut Set,
+        key: Option<u64>,
+        health: &UpstreamHealth,
+    ) -> Option<(u32, &'a Rc<Pool>)> {
+        let usable = health.usable();
+        let open = left.and(usable.set);
+        let reachable = (0..).zip(pools).filter(|(at, pool)| open.has(*at) && !pool.is_avoided());
         let reachable = Set::of(reachable.map(|(at, _)| at));
-        let among = if reachable.0 == 0 { *left } else { reachable };
+        let among = if reachable.is_empty() { open } else { reachable };
+        self.set_parts(health, usable.returning);
         let chosen = match (&self.balance, key) {
             (_, Some(key)) => self.by_hash(among, key),
             (Balance::LeastRequests, _) => self.least_requests(among, pools),
             _ => self.in_turn(among),
         }?;
         *left = left.without(chosen);
-        pools.get(chosen as usize)
+        pools.get(chosen as usize).map(|pool| (chosen, pool))
+    }
+
+    /// What each endpoint gets of its share now.
+    fn set_parts(&self, health: &UpstreamHealth, returning: Option<Instant>) {
+        if self.returning.replace(returning.is_some()) || returning.is_some() {
+            for (at, share) in self.positions() {
+                share.part.set(returning.map_or(100, |now| health.part(at, now)));
+            }
+        }
     }
 
     /// Taking turns, each as often as its weight says and as evenly as can be.
@@ -99,8 +148,8 @@ impl Chooser {
         let mut total = 0;
         let mut best: Option<(u32, &Share)> = None;
         for (at, share) in self.within(among) {
-            total += i64::from(share.weight);
-            share.credit.set(share.credit.get() + i64::from(share.weight));
+            total += i64::from(share.weight());
+            share.credit.set(share.credit.get() + i64::from(share.weight()));
             if best.is_none_or(|(_, best)| share.credit.get() > best.credit.get()) {
                 best = Some((at, share));
             }
@@ -117,15 +166,15 @@ impl Chooser {
         let Some(second) = self.draw(among.without(first.0)) else { return Some(first.0) };
         let load = |(at, _): (u32, &Share), other: &Share| {
             let in_use = pools.get(at as usize).map_or(0, |pool| pool.in_use());
-            u64::try_from(in_use).unwrap_or(u64::MAX).saturating_mul(u64::from(other.weight))
+            u64::try_from(in_use).unwrap_or(u64::MAX).saturating_mul(u64::from(other.weight()))
         };
         Some(if load(second, first.1) < load(first, second.1) { second.0 } else { first.0 })
     }
 
     fn draw(&self, among: Set) -> Option<(u32, &Share)> {
-        let total: u64 = self.within(among).map(|(_, share)| u64::from(share.weight)).sum();
+        let total: u64 = self.within(among).map(|(_, share)| u64::from(share.weight())).sum();
         let mut drawn = self.random().checked_rem(total)?;
-        self.within(among).find(|(_, share)| match drawn.checked_sub(u64::from(share.weight)) {
+        self.within(among).find(|(_, share)| match drawn.checked_sub(u64::from(share.weight())) {
             Some(rest) => {
                 drawn = rest;
                 false
@@ -141,7 +190,7 @@ impl Chooser {
         let score = |share: &Share| {
             #[expect(clippy::cast_precision_loss, reason = "53 bits decide as well as 64")]
             let drawn = ((mix(key ^ share.identity) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-            f64::from(share.weight) / -drawn.ln()
+            f64::from(share.weight()) / -drawn.ln()
         };
         let scored = self.within(among).map(|(at, share)| (at, score(share)));
         scored.max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(at, _)| at)

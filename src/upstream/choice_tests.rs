@@ -104,3 +104,22 @@ fn keys_are_values_of_headers_and_cookies() {
 
     assert_eq!(chooser(Balance::RoundRobin, &[1]).key(&headers("x-tenant", &["a"]), client), None);
 }
+
+#[test]
+fn a_part_of_a_weight_counts_in_every_way_of_choosing() {
+    let ways = [(Balance::RoundRobin, 909..910), (Balance::LeastRequests, 700..1150), (by_address(), 700..1150)];
+    for (balance, expected) in ways {
+        let chooser = chooser(balance, &[1, 1]);
+        chooser.shares[1].part.set(10);
+        let second = addresses().filter(|address| {
+            let at = match chooser.key(&HeaderMap::new(), *address) {
+                Some(key) => chooser.by_hash(chooser.all(), key),
+                None if chooser.balance == Balance::RoundRobin => chooser.in_turn(chooser.all()),
+                None => chooser.draw(chooser.all()).map(|(at, _)| at),
+            };
+            at == Some(1)
+        });
+        let second = second.count();
+        assert!(expected.contains(&second), "{:?}: {second}", chooser.balance);
+    }
+}

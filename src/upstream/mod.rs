@@ -4,6 +4,7 @@ mod balance;
 mod choice;
 mod connect;
 mod ear;
+mod health;
 mod pool;
 mod probe;
 mod request;
@@ -27,6 +28,7 @@ use crate::model::Denial;
 use crate::model::denial::Reason;
 use crate::model::settings::UpstreamSettings;
 
+pub use self::health::{Checker, Conditions, EndpointStanding, Standing, UpstreamStanding};
 pub use self::probe::probe;
 pub use self::response::ResponseBody;
 
@@ -49,11 +51,12 @@ pub struct Upstreams {
 }
 
 impl Upstreams {
-    /// Reads certificates; opens no connection yet.
-    pub fn new(settings: &[Arc<UpstreamSettings>]) -> Result<Self, UpstreamError> {
+    /// Reads certificates; opens no connection yet. `conditions`: what is known of these upstreams' endpoints, shared by
+    /// all workers.
+    pub fn new(settings: &[Arc<UpstreamSettings>], conditions: &Conditions) -> Result<Self, UpstreamError> {
         let by_name = settings
             .iter()
-            .map(|settings| Ok((settings.name.clone(), Upstream::new(settings)?)))
+            .map(|settings| Ok((settings.name.clone(), Upstream::new(settings, conditions.of(settings))?)))
             .collect::<Result<_, UpstreamError>>()?;
         Ok(Self { by_name })
     }

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use crate::model::settings::{
-    Balance, Endpoint, HostHeader, Retries, Scheme, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
+    Balance, Endpoint, EndpointHealth, HostHeader, Retries, Scheme, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
 };
 
 /// One end of a connection, in the hands of a test.
@@ -93,6 +93,7 @@ pub(crate) fn settings(endpoints: Vec<Endpoint>) -> UpstreamSettings {
             total: None,
         },
         retries: Retries::default(),
+        health: EndpointHealth::default(),
         max_idle: 8,
         max_connections: 8,
         tls: UpstreamTls::default(),

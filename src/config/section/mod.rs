@@ -36,4 +36,5 @@ mod session_foreign;
 pub(super) mod store;
 mod tls;
 pub(super) mod upstream;
+mod upstream_health;
 pub(super) mod warnings;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::endpoint::{endpoint, is_url};
+use super::upstream_health;
 use crate::config::keys::{DURATION, Given, Key, Shape};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
 use crate::model::settings::{
-    Balance, Endpoint, HashKey, HostHeader, Retries, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
+    Balance, Endpoint, EndpointHealth, HashKey, HostHeader, Retries, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
 };
 
 pub(in crate::config) const KEYS: &[Key] = &[
@@ -48,7 +49,19 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::new("max_connections", crate::config::keys::CAP, "Connections at once per worker and endpoint.")
         .default(Given::Integer(MAX_CONNECTIONS)),
     Key::new("tls", Shape::Table(TLS), "How `https` endpoints are verified.").default(Given::Table),
-    Key::later("health"),
+    Key::new("health", Shape::Table(upstream_health::CHECK), "What each endpoint is asked to find out how it is; nothing otherwise."),
+    Key::new(
+        "ejection",
+        Shape::Table(upstream_health::EJECTION),
+        "When an endpoint that fails requests is left alone for a while; never otherwise.",
+    ),
+    Key::new(
+        "panic_below",
+        Shape::Text,
+        "When fewer than this share of the endpoints are well, all get requests again; `\"0%\"`: never.",
+    )
+    .default(Given::Text("50%")),
+    Key::new("slow_start", DURATION, "How long an endpoint that is well again takes to get its whole share."),
     Key::later("discovery"),
 ];
 
@@ -134,6 +147,7 @@ fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> 
             attempts: retries.integer("attempts").and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
             budget_percent: retries.parse("budget", percent).unwrap_or(0),
         },
+        health: upstream_health::read(section),
         max_idle: section.integer("max_idle").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
         max_connections: section.count("max_connections"),
         tls: UpstreamTls { ca: tls.path("ca"), server_name: tls.parse("server_name", server_name) },
@@ -223,6 +237,7 @@ fn of_url(name: Arc<str>, endpoint: Endpoint) -> UpstreamSettings {
         host_header: HostHeader::Preserve,
         timeouts: UpstreamTimeouts::default(),
         retries: Retries::default(),
+        health: EndpointHealth::default(),
         max_idle: usize::try_from(MAX_IDLE).unwrap_or(0),
         max_connections: usize::try_from(MAX_CONNECTIONS).unwrap_or(1),
         tls: UpstreamTls::default(),

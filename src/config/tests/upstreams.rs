@@ -6,14 +6,14 @@ use super::*;
 use crate::model::settings::{Balance, HashKey, Retries, UpstreamSettings};
 
 /// An upstream with two endpoints and `more`.
-fn upstream(more: &str) -> UpstreamSettings {
+pub(super) fn upstream(more: &str) -> UpstreamSettings {
     let loaded = good(&format!("[upstream.up]\nendpoints = ['http://a:1', 'http://b:2']\n{more}"));
     let found = loaded.settings.upstreams.iter().find(|upstream| &*upstream.name == "up").expect("the upstream");
     UpstreamSettings::clone(found)
 }
 
 /// What is said of one with `more`, without places.
-fn said(more: &str) -> Vec<String> {
+pub(super) fn said(more: &str) -> Vec<String> {
     let text = format!("{BASE}{ROUTE}[upstream.up]\nendpoints = ['http://a:1', 'http://b:2']\n{more}");
     problems(&text).iter().map(|line| line.split_once(' ').expect("a place").1.to_owned()).collect()
 }

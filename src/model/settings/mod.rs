@@ -12,6 +12,7 @@ mod listener;
 mod redis;
 mod route;
 mod upstream;
+mod upstream_health;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ pub use route::{
 pub use upstream::{
     Balance, Endpoint, HashKey, HostHeader, Retries, Scheme, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
 };
+pub use upstream_health::{Ejection, EndpointHealth, HealthCheck, Statuses};
 
 use super::Secret;
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use super::EndpointHealth;
+
 /// A named service.
 #[derive(Debug, Clone)]
 pub struct UpstreamSettings {
@@ -21,6 +23,8 @@ pub struct UpstreamSettings {
     pub timeouts: UpstreamTimeouts,
     /// What is sent again after a failure.
     pub retries: Retries,
+    /// Which of its endpoints may get requests.
+    pub health: EndpointHealth,
     /// Idle connections kept per worker and endpoint.
     pub max_idle: usize,
     /// Connections at once per worker and endpoint.

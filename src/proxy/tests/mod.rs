@@ -26,8 +26,8 @@ use crate::model::settings::{
     Accept, Alternative, Bind, IssuerSettings, KeySource, ListenerSettings, RouteSettings, UpstreamSettings,
 };
 use crate::model::{CredentialKind, Timestamp};
-use crate::upstream::Upstreams;
 use crate::upstream::testing::{OK, Origin, Wire, on_one_thread, settings as upstream_settings};
+use crate::upstream::{Conditions, Upstreams};
 
 const NOW: u64 = 1_800_000_000;
 const JWKS: &str = "{\"keys\":[]}";
@@ -73,7 +73,7 @@ impl House {
         let store = fixtures::store(clock.clone());
         let signer = Arc::new(Signer::generate().unwrap());
         let gate = Gate::new(&settings, shared.clone(), store, signer).unwrap();
-        let upstreams = Upstreams::new(&settings.upstreams).unwrap();
+        let upstreams = Upstreams::new(&settings.upstreams, &Conditions::default()).unwrap();
         let proxy = Proxy::new(
             gate,
             upstreams,

@@ -4,6 +4,7 @@ mod balancing;
 mod bodies;
 mod connections;
 mod failures;
+mod health;
 mod retries;
 mod tls;
 
@@ -20,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::balance::Upstream;
+use super::health::{Checker, Conditions};
 use super::request::{RequestBody, frame};
 use super::testing::{OK, Origin, Wire, on_one_thread, settings};
 use super::{BodyError, ResponseBody};
@@ -27,7 +29,9 @@ use crate::model::Denial;
 use crate::model::settings::{Endpoint, HostHeader, Scheme, UpstreamSettings, UpstreamTls};
 
 fn upstream(settings: UpstreamSettings) -> Rc<Shared> {
-    Rc::new(Shared(Upstream::new(&Arc::new(settings)).unwrap()))
+    let settings = Arc::new(settings);
+    let health = Conditions::default().of(&settings);
+    Rc::new(Shared(Upstream::new(&settings, health).unwrap()))
 }
 
 /// What tests share with the tasks that they spawn on their own thread.

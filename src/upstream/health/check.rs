@@ -1,0 +1,83 @@
+//! One check: a connection of its own, a `GET`, and what the answer means.
+
+use std::pin::pin;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HOST, USER_AGENT};
+use http::{HeaderValue, Method, Request};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::model::settings::{Endpoint, HealthCheck, Scheme};
+use crate::upstream::tls::EndpointTls;
+
+/// Longest head of an answer, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
+/// Most that is read of a body; an answer that is longer has said enough.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Asks an endpoint how it is. What it sends is bounded, in time and in bytes.
+pub(super) async fn check(endpoint: &Endpoint, tls: Option<&EndpointTls>, how: &HealthCheck) -> Result<(), String> {
+    let asked = tokio::time::timeout(how.timeout, reach(endpoint, tls, how)).await;
+    let status = asked.unwrap_or_else(|_| Err(format!("no answer within {:?}", how.timeout)))?;
+    if how.pass.contain(status) { Ok(()) } else { Err(format!("status {status}")) }
+}
+
+async fn reach(endpoint: &Endpoint, tls: Option<&EndpointTls>, how: &HealthCheck) -> Result<u16, String> {
+    let request = request(endpoint, how)?;
+    if endpoint.scheme == Scheme::Unix {
+        let stream = UnixStream::connect(&*endpoint.host).await.map_err(|error| error.to_string())?;
+        return ask(stream, request).await;
+    }
+    let tcp = TcpStream::connect((&*endpoint.host, endpoint.port)).await.map_err(|error| error.to_string())?;
+    match tls {
+        None => ask(tcp, request).await,
+        Some(tls) => {
+            let stream = tls.connector.connect(tls.name.clone(), tcp).await;
+            ask(stream.map_err(|error| format!("TLS: {error}"))?, request).await
+        }
+    }
+}
+
+fn request(endpoint: &Endpoint, how: &HealthCheck) -> Result<Request<Empty<Bytes>>, String> {
+    let host = how.host.as_deref().map_or_else(|| endpoint.authority(), str::to_owned);
+    let request = Request::builder()
+        .method(Method::GET)
+        .uri(&*how.path)
+        .header(HOST, host)
+        .header(USER_AGENT, HeaderValue::from_static("portcullis"))
+        .header(CONNECTION, HeaderValue::from_static("close"));
+    request.body(Empty::new()).map_err(|error| error.to_string())
+}
+
+async fn ask<T>(io: T, request: Request<Empty<Bytes>>) -> Result<u16, String>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let broken = |error: hyper::Error| format!("no valid answer: {error}");
+    let mut http = http1::Builder::new();
+    let (mut sender, connection) = http.max_buf_size(MAX_HEAD).handshake(TokioIo::new(io)).await.map_err(broken)?;
+    let mut exchange = pin!(async move {
+        let mut answer = sender.send_request(request).await.map_err(broken)?;
+        let mut left = MAX_BODY;
+        while let Some(frame) = answer.frame().await {
+            let length = frame.map_err(broken)?.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(length) else { break };
+            left = rest;
+        }
+        Ok(answer.status().as_u16())
+    });
+    tokio::select! {
+        biased;
+        asked = &mut exchange => asked,
+        // It may end before its answer has been taken from it.
+        _ = connection => exchange.await,
+    }
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -1,0 +1,128 @@
+//! Checks endpoints again and again: once for the whole process, however many workers send requests to them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use tokio::task::JoinSet;
+
+use super::Conditions;
+use super::check::check;
+use super::upstream_health::{UpstreamHealth, Watched};
+use crate::model::Entropy;
+use crate::model::settings::{Endpoint, HealthCheck, UpstreamTls};
+use crate::upstream::UpstreamError;
+use crate::upstream::tls::{EndpointTls, client_config};
+
+/// Who asks endpoints how they are.
+pub struct Checker {
+    asked: Vec<Arc<Asked>>,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// One endpoint that is asked.
+struct Asked {
+    health: Arc<UpstreamHealth>,
+    watched: Arc<Watched>,
+    tls: Option<EndpointTls>,
+    how: HealthCheck,
+}
+
+impl Checker {
+    /// Of all endpoints whose upstream has a `health`. Reads certificates; asks nobody yet.
+    pub fn new(conditions: &Conditions, entropy: Arc<dyn Entropy>) -> Result<Self, UpstreamError> {
+        let mut asked = Vec::new();
+        for health in conditions.iter() {
+            let settings = health.settings();
+            let Some(how) = &settings.health.check else { continue };
+            let broken = |problem| UpstreamError { upstream: settings.name.clone(), problem };
+            let https = settings.endpoints.iter().any(Endpoint::is_tls);
+            let config = if https { Some(http1_only(&settings.tls).map_err(broken)?) } else { None };
+            for watched in health.endpoints() {
+                let tls = match &config {
+                    Some(config) if watched.endpoint.is_tls() => {
+                        Some(EndpointTls::new(config, &watched.endpoint, &settings.tls).map_err(broken)?)
+                    }
+                    _ => None,
+                };
+                let (health, watched) = (health.clone(), watched.clone());
+                asked.push(Arc::new(Asked { health, watched, tls, how: how.clone() }));
+            }
+        }
+        Ok(Self { asked, entropy })
+    }
+
+    /// Asks until dropped. Endpoints are asked independently of each other: one that never answers delays nobody.
+    ///
+    /// To be called within a `LocalSet`.
+    pub async fn run(&self) {
+        let mut all = JoinSet::new();
+        for asked in &self.asked {
+            let (asked, entropy) = (asked.clone(), self.entropy.clone());
+            all.spawn_local(async move {
+                let mut streak = Streak::default();
+                loop {
+                    asked.once(&mut streak).await;
+                    tokio::time::sleep(asked.pause(&*entropy)).await;
+                }
+            });
+        }
+        while all.join_next().await.is_some() {}
+        std::future::pending().await
+    }
+}
+
+/// The upstream's own settings, whatever else it may speak.
+fn http1_only(settings: &UpstreamTls) -> Result<Arc<ClientConfig>, String> {
+    let mut config = client_config(settings)?.as_ref().clone();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Checks in a row that ended the same way.
+#[derive(Debug, Default)]
+struct Streak {
+    passed: u32,
+    failed: u32,
+}
+
+impl Streak {
+    /// Whether so many in a row mean something, with this one.
+    fn is_enough(&mut self, passed: bool, how: &HealthCheck, first: bool) -> bool {
+        if passed {
+            *self = Self { passed: self.passed.saturating_add(1), failed: 0 };
+            first || self.passed >= how.healthy
+        } else {
+            *self = Self { passed: 0, failed: self.failed.saturating_add(1) };
+            first || self.failed >= how.unhealthy
+        }
+    }
+}
+
+impl Asked {
+    async fn once(&self, streak: &mut Streak) {
+        let outcome = check(&self.watched.endpoint, self.tls.as_ref(), &self.how).await;
+        self.found(&outcome, streak);
+    }
+
+    fn found(&self, outcome: &Result<(), String>, streak: &mut Streak) {
+        let count = if outcome.is_ok() { &self.watched.checks_passed } else { &self.watched.checks_failed };
+        count.fetch_add(1, Relaxed);
+        if streak.is_enough(outcome.is_ok(), &self.how, self.watched.condition.is_unchecked()) {
+            self.health.checked(&self.watched, outcome);
+        }
+    }
+
+    /// Until the next check.
+    fn pause(&self, entropy: &dyn Entropy) -> Duration {
+        let mut random = [0; 4];
+        entropy.fill(&mut random);
+        let most = self.how.interval.saturating_mul(self.how.jitter) / 100;
+        self.how.interval + most.mul_f64(f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+#[path = "checker_tests.rs"]
+mod tests;
