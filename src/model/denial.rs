@@ -192,6 +192,8 @@ reasons! {
     AmbiguousFraming: 400, INVALID_ARGUMENT, None, Warn, "ambiguous_framing", "The message framing is ambiguous";
     /// A request head with more fields or bytes than the listener takes (RFC 6585, section 5).
     HeadTooLarge: 431, RESOURCE_EXHAUSTED, None, Info, "head_too_large", "The request head is too large";
+    /// `Expect` with anything but `100-continue` (RFC 9110, section 10.1.1).
+    ExpectationUnknown: 417, INVALID_ARGUMENT, None, Info, "expectation_unknown", "The request expects what is not offered here";
     /// A method that is never forwarded (`CONNECT`, `TRACE`).
     MethodRefused: 405, INVALID_ARGUMENT, None, Info, "method_refused", "This method is not served";
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, Method, Request, Response, Uri, Version};
 
 use super::denial::{Asked, grpc_content_type};
@@ -34,6 +35,8 @@ pub(super) struct Exchange<'a> {
     grpc: Option<&'static str>,
     /// Whose page asks, where a route cares.
     origin: Option<HeaderValue>,
+    /// Whether the client holds its body back; without a word to go on, nobody knows whether it follows.
+    holds_back: bool,
     /// Whether it is a preflight that was agreed to.
     pub(super) preflight: bool,
     over: bool,
@@ -61,6 +64,7 @@ impl<'a> Exchange<'a> {
             // Its denials are a 200, which would tell who wants a tunnel that there is one.
             grpc: grpc_content_type(request.headers()).filter(|_| *request.method() != Method::CONNECT),
             origin: proxy.cors.origin(request.headers()),
+            holds_back: request.version() < Version::HTTP_2 && request.headers().contains_key(EXPECT),
             preflight: false,
             over: false,
         }
@@ -86,6 +90,9 @@ impl<'a> Exchange<'a> {
                 self.record(denial.reason.row().status, &Outcome::Denied(&denial));
                 let mut response = self.proxy.challenges.render(&denial, &self.asked());
                 self.proxy.cors.mark_denial(&denial, self.origin.as_ref(), response.headers_mut());
+                if self.holds_back {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 response
             }
         }

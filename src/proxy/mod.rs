@@ -4,6 +4,7 @@ mod body;
 mod cors;
 mod denial;
 mod exchange;
+mod expectation;
 mod extended_connect;
 mod forwarded;
 mod hop_by_hop;
@@ -94,6 +95,7 @@ impl Proxy {
         if let Some(Refused(reason)) = request.extensions().get::<Refused>() {
             return Err(Denial::new(*reason));
         }
+        expectation::check(request)?;
         let host = request::host(request)?;
         let permit = self.gate.check(&self.head(request, &connection.listener.name, connection, client, &host)).await?;
         Ok((permit, host))

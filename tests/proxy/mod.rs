@@ -6,6 +6,8 @@ mod cors;
 mod csrf;
 mod denials;
 mod drain;
+mod events;
+mod expect;
 mod http2;
 mod hygiene;
 mod limits;
