@@ -1,37 +1,21 @@
 //! The README keeps what it promises: every command in it is run or checked.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use rustix::process::Signal;
 
 use crate::harness::process::{Serving, folder, portcullis, run};
+use crate::harness::walk::{Block, Started, Walked, blocks, walk};
 
 const README: &str = include_str!("../README.md");
-
-/// A fenced block of the README: what follows the fence's backticks, and its lines.
-struct Block {
-    kind: &'static str,
-    text: &'static str,
-}
-
-fn blocks() -> Vec<Block> {
-    let mut parts = README.split("```");
-    let mut blocks = Vec::new();
-    while let (Some(_), Some(block)) = (parts.next(), parts.next()) {
-        let (kind, text) = block.split_once('\n').expect("a line after the fence");
-        blocks.push(Block { kind: kind.trim(), text });
-    }
-    blocks
-}
 
 /// The only block of plain `sh` that begins so.
 #[track_caller]
 fn command(start: &str) -> &'static str {
     let found: Vec<_> =
-        blocks().into_iter().filter(|block| block.kind == "sh" && block.text.starts_with(start)).collect();
+        blocks(README).into_iter().filter(|block| block.kind == "sh" && block.text.starts_with(start)).collect();
     assert_eq!(found.len(), 1, "the README has one block that begins with `{start}`");
     found[0].text.trim()
 }
@@ -40,13 +24,9 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address").port()
-}
-
 #[test]
 fn every_block_is_one_that_these_tests_know() {
-    for Block { kind, text } in blocks() {
+    for Block { kind, text } in blocks(README) {
         let known = match kind {
             "text" | "sh walk" => true,
             "sh" => {
@@ -68,66 +48,13 @@ fn what_it_links_to_is_there() {
     assert!(targets.contains("config.example.toml"), "{targets:?}");
 }
 
-/// The walk as one script. Background processes end with it, by the ids that the shell knows. A person takes longer than
-/// a script from one line to the next, so it waits until what was started listens. Before each command with a status in
-/// a comment stands a line that tells the test what to expect.
-fn script(service: u16, front: u16) -> String {
-    let mut script = String::from("set -eu\ntrap 'kill $(jobs -p)' EXIT\n");
-    let walk: String = blocks().iter().filter(|block| block.kind == "sh walk").map(|block| block.text).collect();
-    let walk = walk.replace(":3000", &format!(":{service}")).replace(" 3000 ", &format!(" {service} "));
-    let walk = walk.replace(":8080", &format!(":{front}"));
-    for line in walk.lines() {
-        let expected = line.rsplit_once('#').map(|(_, comment)| comment.trim()).filter(|c| c.parse::<u16>().is_ok());
-        if let Some(status) = expected {
-            script.push_str(&format!("echo; echo '@expect {status}'\n"));
-        }
-        script.push_str(line);
-        script.push('\n');
-        if line.trim_end().ends_with('&') {
-            let port = if line.contains("portcullis") { front } else { service };
-            script.push_str(&format!(
-                "until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do kill -0 $!; sleep 0.05; done\n"
-            ));
-        }
-    }
-    script
-}
-
 #[test]
 fn the_walk_works_as_printed() {
-    let (service, front) = (free_port(), free_port());
-    let script = script(service, front);
-    assert!(!script.contains("3000") && !script.contains("8080"), "fixed ports are replaced:\n{script}");
-    let home = tempfile::tempdir().unwrap();
-    let binaries = Path::new(env!("CARGO_BIN_EXE_portcullis")).parent().expect("a folder");
-    let path = std::env::join_paths(
-        [PathBuf::from(binaries)].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").expect("a PATH"))),
-    );
-    let output = Command::new("timeout")
-        .args(["120", "bash", "-c", &script])
-        .current_dir(home.path())
-        .env("PATH", path.expect("a PATH"))
-        .env("no_proxy", "*")
-        .env_remove("PORTCULLIS_CONFIG")
-        .stdin(Stdio::null())
-        .output()
-        .expect("bash");
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{:?}\n{stdout}\n{stderr}", output.status.code());
-
-    let mut statuses = Vec::new();
-    for part in stdout.split("@expect ").skip(1) {
-        let expected = part.lines().next().expect("a status");
-        let answered = part.lines().rfind(|line| line.starts_with("HTTP/1.1 ")).expect("an answer");
-        assert_eq!(answered.split(' ').nth(1), Some(expected), "{stdout}\n{stderr}");
-        statuses.push(expected);
-    }
+    let started = [Started { program: "python3", printed: 3000 }, Started { program: "portcullis", printed: 8080 }];
+    let Walked { stdout, stderr, statuses } = walk(README, &started, &[]);
     assert_eq!(statuses, ["401", "403", "200", "401"], "{stdout}\n{stderr}");
     assert!(stdout.contains("hello from the files"), "{stdout}");
     assert!(stdout.contains("files") && stderr.contains("the configuration is good"), "{stdout}\n{stderr}");
-    for port in [service, front] {
-        assert!(TcpListener::bind(("127.0.0.1", port)).is_ok(), "port {port} is still in use");
-    }
 }
 
 #[test]

@@ -98,7 +98,7 @@ impl World {
 }
 
 /// SHA-256 of the public key of its certificate, as Chromium wants it.
-fn key_digest(front: &Front) -> String {
+pub fn key_digest(front: &Front) -> String {
     let command = "openssl x509 -in server.pem -pubkey -noout | openssl pkey -pubin -outform der \
                    | openssl dgst -sha256 -binary | openssl base64";
     let output = Command::new("sh").args(["-c", command]).current_dir(front.folder()).output().expect("openssl");

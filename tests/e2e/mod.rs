@@ -4,5 +4,6 @@ mod browser;
 mod curl;
 mod front;
 mod h2load;
+mod legacy_app;
 mod python;
 mod websocket;

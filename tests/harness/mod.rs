@@ -11,3 +11,4 @@ pub mod relay;
 pub mod sentinel;
 pub mod streams;
 pub mod upstream;
+pub mod walk;
