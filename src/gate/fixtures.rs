@@ -171,12 +171,7 @@ pub(crate) fn route_match(text: &str) -> RouteMatch {
 /// Settings of these routes on listener `main`, with [`issuer`] and nothing else.
 pub(crate) fn settings(routes: Vec<RouteSettings>) -> Settings {
     Settings {
-        server: ServerSettings {
-            workers: None,
-            shutdown_grace: Duration::ZERO,
-            drain_delay: Duration::ZERO,
-            shed_above: None,
-        },
+        server: ServerSettings { workers: None, shutdown_grace: Duration::ZERO, drain_delay: Duration::ZERO },
         listeners: vec![Arc::new(ListenerSettings {
             name: "main".into(),
             bind: Bind::Unix("unused".into()),

@@ -1,7 +1,7 @@
 //! WebSockets (RFC 6455): the one upgrade that is passed on.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
@@ -11,13 +11,14 @@ use crate::upstream::ResponseBody;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
-/// Whether a request asks to become a WebSocket, in good form: GET over HTTP/1.1 (or what stands for it in HTTP/2), no
-/// body, one `Upgrade` with that one protocol, and `Connection` says so. Whatever else asks to upgrade is served as if it had not (RFC 9110, section 7.8
-/// allows it): `h2c` above all would open a way around every later decision.
+/// Whether a request asks to become a WebSocket, in good form (RFC 6455, section 4.2.1): GET over HTTP/1.1, no body, one
+/// `Upgrade` with that one protocol, `Connection` says so, one key and version 13; or what stands for it in HTTP/2.
+/// Whatever else asks to upgrade is served as if it had not (RFC 9110, section 7.8 allows it): `h2c` above all would open
+/// a way around every later decision.
 pub(super) fn is_wanted<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     request.method() == Method::GET
-        && (request.version() == Version::HTTP_11 || is_translated(request))
+        && (request.version() == Version::HTTP_11 && has_key(headers) || is_translated(request))
         && is_websocket(headers)
         && names_upgrade(headers)
         && !headers.contains_key(TRANSFER_ENCODING)
@@ -57,10 +58,24 @@ pub(super) fn tunnel(client: OnUpgrade, upstream: OnUpgrade, connection: Respons
 }
 
 fn is_websocket(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(UPGRADE).iter();
+    only(headers, &UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+}
+
+/// An upstream that would not take the handshake must not be asked as if it would: what the client sends next is for
+/// nobody then.
+fn has_key(headers: &HeaderMap) -> bool {
+    // 16 bytes in base64.
+    let is_key =
+        |key: &[u8]| key.len() == 22 && key.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'));
+    only(headers, &SEC_WEBSOCKET_VERSION) == Some(b"13")
+        && only(headers, &SEC_WEBSOCKET_KEY).and_then(|key| key.strip_suffix(b"==")).is_some_and(is_key)
+}
+
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+    let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
-        (Some(value), None) => value.as_bytes().eq_ignore_ascii_case(b"websocket"),
-        _ => false,
+        (Some(value), None) => Some(value.as_bytes()),
+        _ => None,
     }
 }
 
@@ -82,11 +97,13 @@ mod tests {
             Request::get("/")
                 .header("connection", "keep-alive, Upgrade")
                 .header("upgrade", "WebSocket")
+                .header("sec-websocket-version", "13")
+                .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
                 .body(())
                 .unwrap()
         };
         assert!(is_wanted(&good()));
-        let spoiled: [fn(&mut Request<()>); 9] = [
+        let spoiled: [fn(&mut Request<()>); 15] = [
             |r| *r.method_mut() = Method::POST,
             |r| *r.version_mut() = Version::HTTP_10,
             |r| *r.version_mut() = Version::HTTP_2,
@@ -96,6 +113,14 @@ mod tests {
             |r| drop(r.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket, h2c"))),
             |r| assert!(r.headers_mut().append(UPGRADE, HeaderValue::from_static("h2c"))),
             |r| drop(r.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("5"))),
+            |r| drop(r.headers_mut().remove(SEC_WEBSOCKET_VERSION)),
+            |r| drop(r.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("8"))),
+            |r| assert!(r.headers_mut().append(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))),
+            |r| drop(r.headers_mut().remove(SEC_WEBSOCKET_KEY)),
+            |r| drop(r.headers_mut().insert(SEC_WEBSOCKET_KEY, HeaderValue::from_static("c2hvcnQ="))),
+            |r| {
+                assert!(r.headers_mut().append(SEC_WEBSOCKET_KEY, HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==")))
+            },
         ];
         for (number, spoil) in spoiled.iter().enumerate() {
             let mut request = good();

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, PROXY_AUTHENTICATE, TRANSFER_ENCODING, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode, Version, response};
+use http::{HeaderMap, StatusCode, Version, response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -26,11 +26,18 @@ pub(super) fn unframe(head: &mut response::Parts, upgrade_wanted: bool) -> Resul
             _ => return Err("a transfer coding other than `chunked`"),
         }
     };
+    if chunked && head.version != Version::HTTP_11 {
+        return Err("a transfer coding in HTTP/1.0, which has none");
+    }
+    // Whichever of the two counted here, the next reader might go by the other (RFC 9112, section 6.3).
+    if chunked && head.headers.contains_key(CONTENT_LENGTH) {
+        return Err("a length beside a transfer coding");
+    }
     head.headers.remove(TRANSFER_ENCODING);
-    if chunked || head.status == StatusCode::NO_CONTENT || head.status.is_informational() {
+    if head.status == StatusCode::NO_CONTENT || head.status.is_informational() {
         head.headers.remove(CONTENT_LENGTH);
     } else {
-        single_length(&mut head.headers);
+        single_length(&mut head.headers)?;
     }
     // After an answer in HTTP/1.0 hyper would speak it too, and cannot send a body of unknown length.
     let persistent = head.version == Version::HTTP_11 && head.status != StatusCode::SWITCHING_PROTOCOLS;
@@ -50,19 +57,28 @@ pub(super) fn binds_connection(headers: &HeaderMap, name: &http::HeaderName) -> 
     })
 }
 
-/// One `Content-Length`, or none: hyper accepts `5, 5`, others may not. For answers without a body it does not look.
-fn single_length(headers: &mut HeaderMap) {
+/// Leaves one `Content-Length`, or none: the same again is the same length (RFC 9110, section 8.6), anything else is none.
+/// hyper looks at those of answers that have a body, and takes `5, 5` as it is.
+fn single_length(headers: &mut HeaderMap) -> Result<(), &'static str> {
     let mut values = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(first) = values.next() else { return };
-    let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    if values.next().is_none() && digits(first.as_bytes()) {
-        return;
+    let Some(first) = values.next() else { return Ok(()) };
+    if values.next().is_none() && length(first.as_bytes()).is_some() {
+        return Ok(());
     }
-    let first = first.as_bytes().split(|b| *b == b',').next().unwrap_or_default().trim_ascii().to_vec();
-    headers.remove(CONTENT_LENGTH);
-    if let Some(value) = digits(&first).then(|| HeaderValue::from_bytes(&first).ok()).flatten() {
-        headers.insert(CONTENT_LENGTH, value);
+    let all = headers.get_all(CONTENT_LENGTH).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    let mut lengths = all.map(|text| length(text.trim_ascii()));
+    let known = lengths.next().flatten().ok_or("a `Content-Length` that is no length")?;
+    if lengths.any(|length| length != Some(known)) {
+        return Err("lengths that differ");
     }
+    headers.insert(CONTENT_LENGTH, known.into());
+    Ok(())
+}
+
+/// `1*DIGIT` that fits.
+fn length(text: &[u8]) -> Option<u64> {
+    let digits = !text.is_empty() && text.len() <= 18 && text.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()
 }
 
 /// The body of an upstream's answer. Read to its end, it gives its connection back; dropped before, it closes it.

@@ -67,6 +67,12 @@ impl Wire {
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
         Self::over(stream)
     }
+
+    /// Sends nothing more; what comes back can still be read.
+    pub fn finish(&mut self) {
+        // It may be closed already.
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+    }
 }
 
 impl<S: Read + Write> Wire<S> {

@@ -1,6 +1,7 @@
 //! What the proxy does with requests and answers, through real sockets.
 
 mod assertion;
+mod conformance_http1;
 mod corpus;
 mod cors;
 mod csrf;
@@ -14,7 +15,6 @@ mod limits;
 mod live;
 mod messages;
 mod outage;
-mod overload;
 mod rewrite;
 mod streaming;
 mod upstreams;

@@ -142,7 +142,19 @@ pub fn upgrades() -> Table {
     table.add(old, &["GET /x"], End::Open);
     // An upstream that switches without having been asked, or to what was not asked for, is no upstream.
     let switches = |fields: &str| get(fields).replace("/x", "/switches");
-    for fields in ["", "Upgrade: websocket\r\n", "Connection: Upgrade\r\nUpgrade: h2c\r\n"] {
+    let asks = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    for fields in [
+        String::new(),
+        "Upgrade: websocket\r\n".to_owned(),
+        "Connection: Upgrade\r\nUpgrade: h2c\r\n".to_owned(),
+        asks.to_owned(),
+        format!("{asks}Sec-WebSocket-Version: 13\r\n"),
+        format!("{asks}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short==\r\n"),
+        format!("{asks}{SOCKET}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"),
+        format!("{asks}{SOCKET}Sec-WebSocket-Version: 13\r\n"),
+        format!("{asks}{}", SOCKET.replace("13", "14")),
+    ] {
+        let fields = &fields;
         table.add(switches(fields), &["GET /switches"], End::Failed(502));
     }
     table
@@ -150,14 +162,22 @@ pub fn upgrades() -> Table {
 
 pub fn expectations() -> Table {
     let mut table = Table::new("expectations");
-    for value in ["100-continue", "100-Continue", "", "x", "100-continue, x", "200-ok", "100-continue=x", "100"] {
+    let chunks = "3\r\nabc\r\n0\r\n\r\n";
+    for value in ["100-continue", "100-Continue"] {
         let expect = format!("Expect: {value}\r\n");
         table.served(get(&expect), "GET /x");
         table.served(post(&format!("{expect}Content-Length: 3\r\n"), "abc"), "POST /x abc");
-        table.served(post(&format!("{expect}Transfer-Encoding: chunked\r\n"), "3\r\nabc\r\n0\r\n\r\n"), "POST /x abc");
+        table.served(post(&format!("{expect}Transfer-Encoding: chunked\r\n"), chunks), "POST /x abc");
         table.add(post(&format!("{expect}Content-Length: 0\r\n"), SMUGGLED), &["POST /x", "GET /smuggled"], End::Open);
     }
-    table.served(post("Expect: 100-continue\r\nExpect: x\r\nContent-Length: 3\r\n", "abc"), "POST /x abc");
+    // Whether a body follows what is not met, nobody knows: nothing behind it is read.
+    for value in ["", "x", "100-continue, x", "200-ok", "100-continue=x", "100", "100-continue\r\nExpect: x"] {
+        let expect = format!("Expect: {value}\r\n");
+        table.refused(417, get(&expect) + SMUGGLED);
+        table.refused(417, post(&format!("{expect}Content-Length: 3\r\n"), &format!("abc{SMUGGLED}")));
+        table.refused(417, post(&format!("{expect}Content-Length: 500\r\n"), SMUGGLED));
+        table.refused(417, post(&format!("{expect}Transfer-Encoding: chunked\r\n"), &format!("{chunks}{SMUGGLED}")));
+    }
     table.add(
         "POST /x HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
         &["POST /x abc"],

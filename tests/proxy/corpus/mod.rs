@@ -6,7 +6,7 @@ mod lengths;
 mod lines;
 mod recorder;
 pub mod strict;
-mod table;
+pub mod table;
 mod targets;
 
 use std::cell::Cell;
@@ -27,14 +27,14 @@ const PIECES: [usize; 4] = [usize::MAX, 1, 3, 64];
 /// What is longer than this is not sent byte by byte.
 const LONG: usize = 2000;
 
-struct World {
-    recorder: Recorder,
+pub struct World {
+    pub recorder: Recorder,
     /// How many requests the upstream has seen the beginning of.
     partial: Cell<usize>,
-    portcullis: Portcullis,
+    pub portcullis: Portcullis,
 }
 
-fn world() -> World {
+pub fn world() -> World {
     let recorder = Recorder::start();
     let route = format!(
         "[defaults]\nupstream = \"{}\"\n[log]\naccess = false\n[route]\n\
@@ -138,7 +138,7 @@ fn about(request: &str) -> String {
 }
 
 /// Every entry of these tables, first on its connection and after another request, whole and in pieces.
-fn run(tables: impl IntoIterator<Item = Table>) -> usize {
+pub fn run(tables: impl IntoIterator<Item = Table>) -> usize {
     let world = world();
     let (mut faults, mut count, mut breaks) = (Vec::new(), 0, 0);
     for entry in tables.into_iter().flat_map(|table| table.entries) {

@@ -65,9 +65,12 @@ pub fn request(bytes: &[u8]) -> Read<Message> {
         }
     }
     let value = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_slice());
+    let handshake = ["connection", "upgrade", "sec-websocket-key"].iter().all(|name| count(name) == 1)
+        && value("sec-websocket-key").is_some_and(|key| key.len() == 24)
+        && fields.iter().filter(|(name, _)| name == "sec-websocket-version").all(|(_, version)| version == b"13");
     match (value("connection"), value("upgrade")) {
         (None, None) => {}
-        (Some(b"upgrade"), Some(b"websocket")) if count("connection") == 1 && count("upgrade") == 1 => {}
+        (Some(b"upgrade"), Some(b"websocket")) if handshake => {}
         other => return Err(format!("Connection and Upgrade: {other:?}")),
     }
     message(bytes, start, fields, head, Some(0))
