@@ -14,6 +14,10 @@ pub(super) fn http2_refusal<B>(request: &Request<B>, max_headers: usize) -> Opti
     if headers.len() > max_headers {
         return Some(Reason::HeadTooLarge);
     }
+    // The one byte that `http` takes in a name and that no token has (RFC 9110, section 5.6.2).
+    if headers.keys().any(|name| memchr::memchr(b'"', name.as_str().as_bytes()).is_some()) {
+        return Some(Reason::AmbiguousFraming);
+    }
     // Of tunnels only WebSockets (RFC 8441) are served.
     if request.method() == Method::CONNECT && !opens_websocket(request) {
         return Some(Reason::MethodRefused);
@@ -76,6 +80,18 @@ mod tests {
         assert_eq!(refusal("/", &[("host", "a, b")]), Some(Reason::InvalidHost));
         assert_eq!(refusal("https://a.example/", &[("host", "b.example")]), Some(Reason::InvalidHost));
         assert_eq!(refusal("/", &[("host", "a"), ("host", "a")]), Some(Reason::InvalidHost));
+    }
+
+    #[test]
+    fn f58_a_name_that_is_no_token_is_refused() {
+        // As HTTP/2 names are read.
+        for byte in 0..=0xff_u8 {
+            if let Ok(name) = http::HeaderName::from_lowercase(&[b'x', byte]) {
+                let request = Request::builder().uri("https://a/").header(&name, "1").body(()).unwrap();
+                let token = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+                assert_eq!(http2_refusal(&request, 5).is_none(), token, "{name}");
+            }
+        }
     }
 
     #[test]

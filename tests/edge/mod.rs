@@ -1,5 +1,6 @@
 //! What happens before a request is decided, through the built binary.
 
+mod http2;
 mod proxy_protocol;
 mod redirect;
 mod security_headers;

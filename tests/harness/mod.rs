@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod cluster;
 pub mod fleet;
+pub mod h2raw;
 pub mod http;
 pub mod portcullis;
 pub mod process;
