@@ -198,8 +198,8 @@ reasons! {
     MethodRefused: 405, INVALID_ARGUMENT, None, Info, "method_refused", "This method is not served";
 
     // ── routing ──
-    /// The path that a route rewrites to belongs to another route.
-    RewriteGuarded: 403, PERMISSION_DENIED, None, Warn, "rewrite_guarded", "Not allowed";
+    /// The path or host that a route rewrites to belongs to another route.
+    RewriteGuarded: 403, PERMISSION_DENIED, None, Warn, "rewrite_guarded", "This is not served under this path";
     /// No route matches.
     NoRoute: 404, NOT_FOUND, None, Info, "no_route", "Nothing is served here";
 

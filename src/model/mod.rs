@@ -13,6 +13,7 @@ pub mod header;
 pub mod identity;
 pub mod observer;
 pub mod records;
+pub mod reserved;
 pub mod revocation;
 pub mod secret;
 pub mod settings;

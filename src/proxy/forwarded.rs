@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::model::Client;
 use crate::model::header::fold;
+use crate::model::reserved;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -16,36 +17,13 @@ const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// Names, besides `x-forwarded-…`, by which software knows a client's address or an earlier hop's word, folded.
-const CLAIMS: [&str; 18] = [
-    "forwarded",
-    "x-forwarded",
-    "forwarded-for",
-    "x-real-ip",
-    "x-client-ip",
-    "client-ip",
-    "true-client-ip",
-    "x-cluster-client-ip",
-    "cf-connecting-ip",
-    "fastly-client-ip",
-    "x-original-forwarded-for",
-    "x-original-host",
-    "x-original-uri",
-    "x-original-method",
-    "x-original-for",
-    "x-original-proto",
-    "x-original-remote-addr",
-    "x-request-id",
-];
-
 /// Whether a header's name, in any spelling, claims something about where a request came from.
 pub(super) fn is_claim(name: &str) -> bool {
     // The first letters settle it for nearly all headers.
     if !matches!(name.as_bytes().first(), Some(b'x' | b'f' | b't' | b'c' | b'X' | b'F' | b'T' | b'C')) {
         return false;
     }
-    let folded = fold(name);
-    folded.starts_with("x-forwarded-") || CLAIMS.contains(&&*folded)
+    reserved::is_claim(&fold(name))
 }
 
 /// Says where the request came from. What a peer that nobody trusts claims about that is removed, in every spelling,

@@ -4,6 +4,7 @@ use http::header::{CONNECTION, TE, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::model::header::fold;
+use crate::model::reserved;
 
 /// Removes from a request what its own connection was told: the headers that `Connection` names and those that are
 /// hop-by-hop by definition. Of `TE`, `trailers` stays; of `Trailer`, the names that may be forwarded.
@@ -32,22 +33,7 @@ pub(super) fn remove_from_response(headers: &mut HeaderMap) {
 /// Whether a header's name, in any spelling, belongs to one connection or says where a message ends. Origins that fold
 /// `_` to `-` (CGI and what descends from it) would read `Transfer_Encoding` as the header that it imitates.
 pub(super) fn is_hop_by_hop(name: &str) -> bool {
-    let folded = fold(name);
-    folded.starts_with("proxy-")
-        || matches!(
-            &*folded,
-            "connection"
-                | "keep-alive"
-                | "proxy"
-                | "transfer-encoding"
-                | "upgrade"
-                | "http2-settings"
-                | "te"
-                | "trailer"
-                | "content-length"
-                | "host"
-                | "expect"
-        )
+    reserved::is_hop_by_hop(&fold(name))
 }
 
 fn remove_named(headers: &mut HeaderMap) {

@@ -3,6 +3,7 @@
 mod body;
 mod cors;
 mod denial;
+mod edits;
 mod exchange;
 mod expectation;
 mod extended_connect;
@@ -160,6 +161,7 @@ impl Proxy {
             handshake.answer(&mut response, granted)?;
         }
         hop_by_hop::remove_from_response(response.headers_mut());
+        edits::apply(&answer.route.changes.response_headers, response.headers_mut());
         answer.harden(response.headers_mut());
         if answer.route.security_headers {
             security_headers::add_standard(response.headers_mut());

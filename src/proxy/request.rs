@@ -3,9 +3,10 @@
 use http::header::{COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, uri};
 
-use super::{forwarded, hop_by_hop, upgrade};
+use super::{edits, forwarded, hop_by_hop, upgrade};
 use crate::gate::Permit;
 use crate::model::denial::Reason;
+use crate::model::settings::RouteChanges;
 use crate::model::{Client, DecisionId, Denial};
 
 /// Names a request through all its hops.
@@ -73,18 +74,19 @@ pub(super) struct Told<'a> {
 }
 
 /// Makes headers what the upstream may see. The order matters: what belonged to the client's connection goes first, the
-/// identity comes last, so that nothing a client sends can remove or repeat it (f05).
+/// identity comes last, so that nothing a client sends can remove or repeat it (f05), and nothing that a route edits.
 pub(super) fn prepare(headers: &mut HeaderMap, told: &Told<'_>, permit: &Permit) {
-    prepare_without_identity(headers, told);
+    prepare_without_identity(headers, told, &permit.route().changes);
     permit.rewrite_headers(headers);
 }
 
-fn prepare_without_identity(headers: &mut HeaderMap, told: &Told<'_>) {
+fn prepare_without_identity(headers: &mut HeaderMap, told: &Told<'_>, changes: &RouteChanges) {
     hop_by_hop::remove_from_request(headers);
     if told.version >= Version::HTTP_2 {
         join_crumbs(headers);
     }
-    headers.insert(HOST, told.host.clone());
+    edits::apply(&changes.request_headers, headers);
+    headers.insert(HOST, changes.host.as_ref().unwrap_or(told.host).clone());
     forwarded::set(headers, told.client, told.host.to_str().unwrap_or_default());
     headers.insert(REQUEST_ID, told.request_id.clone());
     if told.websocket {
@@ -186,7 +188,7 @@ mod tests {
             websocket: false,
             version: Version::HTTP_2,
         };
-        prepare_without_identity(&mut headers, &told);
+        prepare_without_identity(&mut headers, &told, &RouteChanges::default());
         assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
         assert_eq!((&headers[HOST], &headers[REQUEST_ID]), (told.host, told.request_id));
     }

@@ -7,6 +7,7 @@ mod cors;
 mod csrf;
 mod denials;
 mod drain;
+mod edits;
 mod events;
 mod expect;
 mod http2;

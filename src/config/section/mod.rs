@@ -9,6 +9,7 @@ pub(super) mod binds;
 mod conflicts;
 mod cors;
 pub(super) mod dpop;
+mod edits;
 mod endpoint;
 mod header;
 pub(super) mod health;

@@ -48,7 +48,8 @@ pub(super) fn method(text: &str) -> Result<Method, Fault> {
     }
 }
 
-fn host(text: &str) -> Result<HostPattern, Fault> {
+/// Which hosts a route serves.
+pub(super) fn host(text: &str) -> Result<HostPattern, Fault> {
     if text.is_empty() || text == "*" {
         return Ok(HostPattern::Any);
     }

@@ -1,10 +1,12 @@
-//! `rewrite` and `strip_prefix` of a route.
+//! `rewrite`, `strip_prefix` and `host` of a route.
+
+use http::HeaderValue;
 
 use super::pattern;
 use crate::config::reader::Section;
 use crate::config::report::Fault;
 use crate::config::source::Place;
-use crate::model::settings::{PathPattern, PathRewrite, PathSegment, RouteMatch};
+use crate::model::settings::{HostPattern, PathPattern, PathRewrite, PathSegment, RouteMatch};
 
 /// Reads what becomes of the path; every match of the route must have what the template names.
 pub(super) fn read(section: &Section<'_>, matches: &[(RouteMatch, Place)]) -> Option<PathRewrite> {
@@ -54,4 +56,34 @@ fn check_captured(section: &Section<'_>, segment: &PathSegment, matches: &[(Rout
         .and(*place, "not by this one")
         .help("name what `match` does, in the same form: `{name}`, or `{*name}` last");
     section.problem("rewrite", fault);
+}
+
+/// Reads what the upstream is told as `Host`.
+pub(super) fn host(section: &Section<'_>) -> Option<HeaderValue> {
+    let host = section.parse("host", authority)?;
+    let upstreams = section.context.named("upstream");
+    let own =
+        upstreams.iter().find(|(name, _)| Some(&**name) == section.text("upstream")).map(|(_, upstream)| upstream);
+    if let Some(own) = own.filter(|own| own.text("host_header") == Some("endpoint")) {
+        let fault = Fault::new("`host` and `host_header = \"endpoint\"` both say what the upstream's `Host` is");
+        let fault = fault.and(own.place_of("host_header"), "the upstream's");
+        section.problem("host", fault.help("one of them; another table may have the same endpoints"));
+    }
+    Some(host)
+}
+
+/// `name[:port]`, as `Host` has it (RFC 9110, section 7.2).
+fn authority(text: &str) -> Result<HeaderValue, Fault> {
+    let wrong = || Fault::new(format!("`{text}` is no host")).help("a name or an address: \"internal.example:8080\"");
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !text.ends_with(']') => (name, Some(port)),
+        _ => (text, None),
+    };
+    let is_port =
+        |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    if port.is_none_or(is_port) && matches!(pattern::host(name), Ok(HostPattern::Exact(_))) {
+        HeaderValue::from_str(text).map_err(|_| wrong())
+    } else {
+        Err(wrong())
+    }
 }

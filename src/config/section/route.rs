@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{accept, conflicts, cors, identity, listener, pattern, redirects, rewrite, rule, upstream};
+use super::{accept, conflicts, cors, edits, identity, listener, pattern, redirects, rewrite, rule, upstream};
 use crate::config::keys::{Given, Key, Shape, TEXTS};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
@@ -49,6 +49,13 @@ pub(in crate::config) const KEYS: &[Key] = &[
         Shape::Text,
         "Instead of `rewrite`: these first segments of the path are left out, `\"/api\"`.",
     ),
+    Key::new(
+        "host",
+        Shape::Text,
+        "What the upstream is told as `Host`, instead of what the client said: `\"internal.example:8080\"`.",
+    ),
+    Key::new("request_headers", Shape::Table(edits::KEYS), "Edits of headers on their way to the upstream."),
+    Key::new("response_headers", Shape::Table(edits::KEYS), "Edits of headers of the upstream's answers."),
     Key::new(
         "cors",
         Shape::Table(cors::KEYS),
@@ -137,8 +144,13 @@ fn route(
     for (found, place) in &matches {
         places.add(name, &listeners, found, *place);
     }
-    let changes = RouteChanges { path: rewrite::read(section, &matches) };
     let accept = accept::read(section, &listeners);
+    let changes = RouteChanges {
+        path: rewrite::read(section, &matches),
+        host: rewrite::host(section),
+        request_headers: edits::of_requests(section),
+        response_headers: edits::of_responses(section, accept.as_ref()),
+    };
     let limits = section.parse_list("limits", |limit| context.refer("limit", limit));
     let upstream = section.parse("upstream", |text| upstream::refer(text, context));
     let origins = section.parse_list("origins", listener::origin);

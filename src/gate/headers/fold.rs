@@ -2,15 +2,8 @@
 
 use http::{HeaderMap, HeaderName};
 
-use super::preset::WELL_KNOWN;
 use crate::model::header::{fold, fold_byte};
-
-/// Prefixes of names that only Portcullis sets, folded.
-const PREFIXES: [&str; 1] = ["x-auth-"];
-
-/// Names by which method or URL could be changed after the decision.
-const OVERRIDES: [&str; 5] =
-    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+use crate::model::reserved::{IDENTITY, IDENTITY_PREFIX, OVERRIDES};
 
 /// The names that no client may set, in every spelling.
 #[derive(Debug, Clone)]
@@ -25,7 +18,7 @@ impl Forbidden {
     /// These, the names under `x-auth-`, those of all presets, and those that would override method or URL.
     pub(in crate::gate) fn new<'a>(names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
         let own = names.into_iter().map(|name| name.as_str());
-        let always = OVERRIDES.into_iter().chain(WELL_KNOWN);
+        let always = OVERRIDES.into_iter().chain(IDENTITY);
         let mut names: Vec<Box<str>> = always.chain(own).map(|name| fold(name).into()).collect();
         names.sort_unstable();
         names.dedup();
@@ -43,7 +36,7 @@ impl Forbidden {
 
     /// Whether this name, in whatever spelling, is one of them.
     fn covers(&self, name: &str) -> bool {
-        PREFIXES.iter().any(|prefix| name.get(..prefix.len()).is_some_and(|start| same(start, prefix)))
+        name.get(..IDENTITY_PREFIX.len()).is_some_and(|start| same(start, IDENTITY_PREFIX))
             || (self.lengths & length_bit(name.len()) != 0 && self.names.iter().any(|own| same(name, own)))
     }
 }

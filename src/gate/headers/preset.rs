@@ -14,22 +14,6 @@ pub(super) fn fields(preset: HeaderPreset) -> Vec<(HeaderName, IdentityField)> {
     }
 }
 
-/// Names by which services that trust what stands before them know a user, folded. No client may set them, whichever
-/// preset a route has: a service does not stop to believe them because its route tells it something else. Those under
-/// `x-auth-` are not among them, since nothing under that prefix passes.
-pub(super) const WELL_KNOWN: [&str; 10] = [
-    "remote-user",
-    "remote-groups",
-    "remote-name",
-    "remote-email",
-    "x-remote-user",
-    "x-forwarded-user",
-    "x-forwarded-email",
-    "x-forwarded-groups",
-    "x-forwarded-preferred-username",
-    "x-forwarded-access-token",
-];
-
 const X_AUTH: [(HeaderName, IdentityField); 11] = [
     (HeaderName::from_static("x-auth-subject"), IdentityField::Subject),
     (HeaderName::from_static("x-auth-issuer"), IdentityField::Issuer),
@@ -70,13 +54,14 @@ fn oauth2_proxy() -> Vec<(HeaderName, IdentityField)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::reserved::IDENTITY;
 
     #[test]
     fn no_preset_has_a_name_that_a_client_could_set() {
         for preset in [HeaderPreset::XAuth, HeaderPreset::RemoteUser, HeaderPreset::OAuth2Proxy, HeaderPreset::None] {
             for (name, _) in fields(preset) {
                 let name = name.as_str();
-                assert!(name.starts_with("x-auth-") || WELL_KNOWN.contains(&name), "{name}");
+                assert!(name.starts_with("x-auth-") || IDENTITY.contains(&name), "{name}");
             }
         }
     }

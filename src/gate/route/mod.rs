@@ -12,6 +12,7 @@ mod segments;
 mod table;
 mod target;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::Method;
@@ -71,8 +72,8 @@ pub(in crate::gate) enum RouterError {
     /// Such a `Host` is never accepted.
     #[error("route.{0} matches host `{1}`, which is no host name")]
     Host(Arc<str>, Arc<str>),
-    /// A rewrite that names what a match does not have.
-    #[error("route.{0} rewrites to what it does not capture")]
+    /// A rewrite that names what a match does not have, or a host that is none.
+    #[error("route.{0} rewrites to what it does not capture, or to what is no host")]
     Rewrite(Arc<str>),
 }
 
@@ -88,11 +89,12 @@ impl<R: Clone> Router<R> {
             for found in &settings.matches {
                 let matches = normal_host(found)
                     .ok_or_else(|| RouterError::Host(settings.name.clone(), host_text(&found.host)))?;
-                let rewrite = match &settings.changes.path {
-                    None => None,
-                    Some(rewrite) => Some(
-                        Rewrite::new(rewrite, &matches).ok_or_else(|| RouterError::Rewrite(settings.name.clone()))?,
-                    ),
+                let changes = &settings.changes;
+                let rewrite = if changes.path.is_some() || changes.host.is_some() {
+                    let rewrite = Rewrite::new(changes, &matches);
+                    Some(rewrite.ok_or_else(|| RouterError::Rewrite(settings.name.clone()))?)
+                } else {
+                    None
                 };
                 let leaf = Leaf {
                     route: route.clone(),
@@ -153,8 +155,11 @@ impl<R> Router<R> {
         if let Some(reason) = listener.hides_stricter(&target, leaf, &host, request.method) {
             return Err(refused(reason));
         }
-        let rewritten = leaf.rewrite.as_ref().map(|rewrite| listener.rewritten(rewrite, leaf, request, &host));
-        Ok(Routed { route: &leaf.route, rewritten: rewritten.transpose().map_err(refused)?, host, target: forwarded })
+        let rewritten = match &leaf.rewrite {
+            None => None,
+            Some(rewrite) => listener.rewritten(rewrite, leaf, request, &host).map_err(refused)?,
+        };
+        Ok(Routed { route: &leaf.route, host, target: forwarded, rewritten })
     }
 }
 
@@ -176,32 +181,32 @@ impl<R> Listener<R> {
     }
 
     /// What the upstream is asked for instead of the target. It is held to what a client's own is held to, and to one
-    /// thing more: a path that another route to the same upstream serves is not had around that route's rules (f20).
+    /// thing more: what another route to the same upstream serves is not had around that route's rules (f20).
     fn rewritten(
         &self,
         rewrite: &Rewrite,
         leaf: &Leaf<R>,
         request: &CheckRequest<'_>,
         host: &Host<'_>,
-    ) -> Result<PathAndQuery, Reason> {
+    ) -> Result<Option<PathAndQuery>, Reason> {
         let text = rewrite.fill(request.target)?;
         let target = Target::parse(&text)?;
         if let Some(reason) = target.refused_by(leaf.tolerate) {
             return Err(reason);
         }
-        let guarded = |other: &Leaf<R>| {
-            other.name != leaf.name && other.upstream == leaf.upstream && other.rank > *rewrite.rank()
-        };
-        if target.find_in(&self.table, &host.name, request.method).is_some_and(guarded) {
-            return Err(Reason::RewriteGuarded);
-        }
-        if target.refused_by(PathTolerance::default()).is_some() {
-            let (segments, slash) = target.plain_reading();
-            if self.table.find(&host.name, &segments, slash, request.method).is_some_and(guarded) {
+        let lenient = target.refused_by(PathTolerance::default()).map(|_| target.plain_reading());
+        for (host, rank) in rewrite.readings(&host.name) {
+            let guarded =
+                |other: &Leaf<R>| other.name != leaf.name && other.upstream == leaf.upstream && other.rank > *rank;
+            let plain = lenient.as_ref().and_then(|(s, slash)| self.table.find(host, s, *slash, request.method));
+            if plain.is_some_and(guarded) || target.find_in(&self.table, host, request.method).is_some_and(guarded) {
                 return Err(Reason::RewriteGuarded);
             }
         }
-        target.forwarded()
+        match &text {
+            Cow::Borrowed(_) => Ok(None),
+            Cow::Owned(_) => target.forwarded().map(Some),
+        }
     }
 }
 

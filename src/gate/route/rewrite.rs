@@ -1,18 +1,29 @@
-//! The path that the upstream is asked for, where it is not the one that was asked for.
+//! The path that the upstream is asked for, and the host, where they are not those that were asked for.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
+use super::host::Host;
 use super::table::Rank;
 use super::target::decode;
 use crate::model::denial::Reason;
-use crate::model::settings::{PathPattern, PathRewrite, PathSegment, PathTolerance, RouteMatch};
+use crate::model::settings::{
+    HostPattern, PathPattern, PathRewrite, PathSegment, PathTolerance, RouteChanges, RouteMatch,
+};
+
+/// What a route makes of requests of one match.
+#[derive(Debug)]
+pub(super) struct Rewrite {
+    path: Option<Template>,
+    rank: Rank,
+    host: Option<(Box<str>, Rank)>,
+}
 
 /// A template, its captures found in the match that it belongs to.
 #[derive(Debug)]
-pub(super) struct Rewrite {
+struct Template {
     parts: Vec<Part>,
     trailing_slash: bool,
-    rank: Rank,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -26,39 +37,69 @@ enum Part {
 }
 
 impl Rewrite {
-    /// For requests of this match; `None` where the template names what that does not capture, or where the prefix is
-    /// none of it.
-    pub(super) fn new(rewrite: &PathRewrite, matches: &RouteMatch) -> Option<Self> {
-        let path = &matches.path;
-        let (template, parts) = match rewrite {
-            PathRewrite::StripPrefix(prefix) => {
-                let left = path.segments.strip_prefix(prefix.segments.as_slice())?;
-                let template = PathPattern { segments: left.to_vec(), trailing_slash: path.trailing_slash };
-                (template, vec![Part::Rest(prefix.segments.len())])
-            }
-            PathRewrite::Template(template) => {
-                let captured = |segment: &PathSegment| path.segments.iter().position(|known| known == segment);
-                let part = |segment: &PathSegment| match segment {
-                    PathSegment::Literal(text) => Some(Part::Literal(encoded(text))),
-                    PathSegment::Param(_) => captured(segment).map(Part::Segment),
-                    PathSegment::Rest(_) => captured(segment).map(Part::Rest),
-                };
-                (template.clone(), template.segments.iter().map(part).collect::<Option<_>>()?)
+    /// For requests of this match. `None` where the template names what that does not capture, where the prefix is none
+    /// of it, or where the host is none.
+    pub(super) fn new(changes: &RouteChanges, matches: &RouteMatch) -> Option<Self> {
+        let (path, reads_as) = match &changes.path {
+            None => (None, matches.path.clone()),
+            Some(rewrite) => {
+                let (template, reads_as) = template(rewrite, &matches.path)?;
+                (Some(template), reads_as)
             }
         };
-        // A prefix is left out with the slash that follows it, if one was sent.
-        let trailing_slash = matches!(rewrite, PathRewrite::Template(_)) && template.trailing_slash;
-        let rank = Rank::of(&RouteMatch { path: template, ..matches.clone() });
-        Some(Self { parts, trailing_slash, rank })
+        let matches = RouteMatch { path: reads_as, ..matches.clone() };
+        let rank = Rank::of(&matches);
+        let host = match &changes.host {
+            None => None,
+            Some(host) => {
+                let name = Host::parse(host.to_str().ok()?)?.name;
+                let host = HostPattern::Exact(name.as_ref().into());
+                Some((name.into(), Rank::of(&RouteMatch { host, ..matches })))
+            }
+        };
+        Some(Self { path, rank, host })
     }
 
-    /// How specific its route would be, were what it asks for what it matches.
-    pub(super) const fn rank(&self) -> &Rank {
-        &self.rank
+    /// Under which hosts the upstream may know what it is asked for, and how specific the route would be there, were
+    /// what it asks for what it matches.
+    pub(super) fn readings<'a>(&'a self, asked: &'a str) -> impl Iterator<Item = (&'a str, &'a Rank)> {
+        let other = self.host.as_ref().map(|(host, rank)| (&**host, rank));
+        std::iter::once((asked, &self.rank)).chain(other)
     }
 
-    /// The target to ask for instead of this one, which has been matched; its query stays.
-    pub(super) fn fill(&self, target: &str) -> Result<String, Reason> {
+    /// The target to ask for instead of this one, which has been matched; its query stays. Borrowed where the path does.
+    pub(super) fn fill<'t>(&self, target: &'t str) -> Result<Cow<'t, str>, Reason> {
+        match &self.path {
+            None => Ok(Cow::Borrowed(target)),
+            Some(template) => template.fill(target).map(Cow::Owned),
+        }
+    }
+}
+
+/// The template, and the path that it leads to as a pattern.
+fn template(rewrite: &PathRewrite, path: &PathPattern) -> Option<(Template, PathPattern)> {
+    match rewrite {
+        PathRewrite::StripPrefix(prefix) => {
+            let left = path.segments.strip_prefix(prefix.segments.as_slice())?;
+            let reads_as = PathPattern { segments: left.to_vec(), trailing_slash: path.trailing_slash };
+            // The slash that follows the prefix stays if one was sent.
+            Some((Template { parts: vec![Part::Rest(prefix.segments.len())], trailing_slash: false }, reads_as))
+        }
+        PathRewrite::Template(template) => {
+            let captured = |segment: &PathSegment| path.segments.iter().position(|known| known == segment);
+            let part = |segment: &PathSegment| match segment {
+                PathSegment::Literal(text) => Some(Part::Literal(encoded(text))),
+                PathSegment::Param(_) => captured(segment).map(Part::Segment),
+                PathSegment::Rest(_) => captured(segment).map(Part::Rest),
+            };
+            let parts = template.segments.iter().map(part).collect::<Option<_>>()?;
+            Some((Template { parts, trailing_slash: template.trailing_slash }, template.clone()))
+        }
+    }
+}
+
+impl Template {
+    fn fill(&self, target: &str) -> Result<String, Reason> {
         let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
         let path = path.strip_prefix('/').ok_or(Reason::TargetForm)?;
         let mut filled = String::with_capacity(target.len() + 32);

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use access::{LimitKey, LimitSettings, LimitStage, PermissionPattern, RoleTable, Rule, RuleEffect};
-pub use changes::{PathRewrite, RouteChanges};
+pub use changes::{HeaderEdits, PathRewrite, RouteChanges};
 pub use cors::{CorsOrigins, CorsSettings};
 pub use dpop::{DpopSettings, ReplayScope};
 pub use identity::{

@@ -36,7 +36,7 @@ fn strip(text: &str) -> PathRewrite {
 
 fn route(name: &str, matches: &str, path: Option<PathRewrite>, tolerate: PathTolerance) -> RouteSettings {
     let matches = vec![fixtures::route_match(matches)];
-    let changes = RouteChanges { path };
+    let changes = RouteChanges { path, ..RouteChanges::default() };
     RouteSettings { name: name.into(), matches, changes, tolerate, ..fixtures::route() }
 }
 
@@ -107,7 +107,8 @@ fn what_a_match_does_not_have_cannot_be_rewritten_to() {
         ("/{other}", template("/{id}")),
         ("/{*id}", template("/{id}")),
     ] {
-        assert!(Rewrite::new(&path, &fixtures::route_match(matches)).is_none(), "{matches}");
+        let changes = RouteChanges { path: Some(path), ..RouteChanges::default() };
+        assert!(Rewrite::new(&changes, &fixtures::route_match(matches)).is_none(), "{matches}");
     }
 }
 
@@ -168,6 +169,27 @@ fn f20_no_rewrite_leads_around_the_rules_of_another_route_to_the_same_upstream()
     assert_eq!(asked(&elsewhere, "/api/admin/x").as_deref(), Ok("/admin/x"));
     let meant = with(route("api", "/api/admin/{*rest}", Some(strip("/api")), NONE), NONE);
     assert_eq!(asked(&meant, "/api/admin/x").as_deref(), Ok("/admin/x"));
+}
+
+#[test]
+fn f20_no_rewritten_host_leads_around_the_rules_of_another_route_to_the_same_upstream() {
+    let hosted = |matches: &str, host: &'static str| {
+        let mut route = route("outer", matches, None, NONE);
+        route.changes.host = Some(http::HeaderValue::from_static(host));
+        route
+    };
+    let inner = || [route("admin", "inner.example/admin/{*rest}", None, NONE), route("all", "/{*rest}", None, NONE)];
+    let with = |outer: RouteSettings| router(&[[outer].as_slice(), &inner()].concat());
+    let outer = with(hosted("h.example/{*rest}", "Inner.Example.:8080"));
+    assert_eq!(asked(&outer, "/admin/x"), Err(Reason::RewriteGuarded));
+    assert_eq!(asked(&outer, "/x").as_deref(), Ok("unchanged"));
+    let mut stripped = hosted("h.example/a/{*rest}", "inner.example");
+    stripped.changes.path = Some(strip("/a"));
+    assert_eq!(asked(&with(stripped), "/a/admin/x"), Err(Reason::RewriteGuarded));
+    let meant = with(hosted("h.example/admin/{*rest}", "inner.example"));
+    assert_eq!(asked(&meant, "/admin/x").as_deref(), Ok("unchanged"));
+    let elsewhere = with(hosted("h.example/{*rest}", "other.example"));
+    assert_eq!(asked(&elsewhere, "/admin/x").as_deref(), Ok("unchanged"));
 }
 
 fn segment() -> impl Strategy<Value = String> {
