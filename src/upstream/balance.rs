@@ -1,22 +1,25 @@
 //! Chooses an endpoint, sends, and tries again where that is safe.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST, PROXY_AUTHORIZATION, UPGRADE};
 use http::{Request, Response};
+use hyper::client::conn::http1::SendRequest;
 
 use super::UpstreamError;
 use super::choice::Chooser;
 use super::health::UpstreamHealth;
-use super::pool::{Lease, Pool};
+use super::http2::{Answer, Broken, IncomingStream, Spare, translate};
+use super::pool::{Lease, Pool, Sender, Slot, Wanted};
 use super::request::{Patience, Progress, RequestBody};
-use super::response::{ResponseBody, binds_connection, unframe};
+use super::response::{ResponseBody, Source, binds_connection, unframe};
 use super::retry::{Budget, copy_of};
 use super::tls::{EndpointTls, client_config};
 use crate::model::Denial;
@@ -35,9 +38,11 @@ pub(super) struct Upstream {
 /// Why there is no answer.
 enum Failure {
     /// Not a byte of the request went out: it may go elsewhere.
-    Unsent(Box<Request<RequestBody>>, hyper::Error),
-    /// It was written, and the connection ended without a byte of an answer.
-    Unanswered(Denial),
+    Unsent(Box<Request<RequestBody>>, String),
+    /// It was written, and the connection ended without a byte of an answer. The request, where it may be sent again.
+    Unanswered(Option<Box<Request<RequestBody>>>, Denial),
+    /// The upstream says that it has not looked at it: it may go elsewhere.
+    Unprocessed(Box<Request<RequestBody>>, Denial),
     /// The upstream may have acted on it, or has begun to answer: it must not get it twice.
     Final(Denial),
 }
@@ -53,7 +58,7 @@ impl Upstream {
         for endpoint in &settings.endpoints {
             let tls = match &config {
                 Some(config) if endpoint.is_tls() => {
-                    Some(EndpointTls::new(config, endpoint, &settings.tls).map_err(broken)?)
+                    Some(EndpointTls::new(config, endpoint, &settings.tls, settings.http).map_err(broken)?)
                 }
                 _ => None,
             };
@@ -94,7 +99,8 @@ impl Upstream {
         let mut left = self.chooser.all();
         let mut denial: Option<Denial> = None;
         let mut attempts = self.budget.attempts();
-        let mut sent_again = false;
+        let bound = [AUTHORIZATION, PROXY_AUTHORIZATION].iter().any(|name| binds_connection(request.headers(), name));
+        let mut wanted = Wanted { http1: request.headers().contains_key(UPGRADE), alone: bound, fresh: false };
         while let Some((at, pool)) = self.chooser.choose(&self.pools, &mut left, key, &self.health) {
             // An endpoint whose connections are all in use has failed nobody: the next one costs nothing.
             if denial.as_ref().is_some_and(|why| why.reason != Reason::UpstreamBusy) && !attempts.another() {
@@ -104,44 +110,46 @@ impl Upstream {
             if self.settings.host_header == HostHeader::Endpoint {
                 request.headers_mut().insert(HOST, pool.authority.clone());
             }
-            // What was sent again goes out on a new connection: other kept ones may be closing just as well.
-            let mut lease = if sent_again { None } else { pool.idle() };
             loop {
-                let connection = match lease.take() {
-                    Some(lease) => lease,
-                    None => match pool.dial().await {
-                        Ok(lease) => lease,
-                        Err(why) => {
-                            if why.reason != Reason::UpstreamBusy {
-                                self.health.failed(at, &why);
-                            }
-                            denial = Some(why);
-                            break;
+                let lease = match pool.lease(wanted).await {
+                    Ok(lease) => lease,
+                    Err(why) => {
+                        if why.reason != Reason::UpstreamBusy {
+                            self.health.failed(at, &why);
                         }
-                    },
+                        denial = Some(why);
+                        break;
+                    }
                 };
-                let reused = connection.reused;
-                let copy = if reused { self.budget.allows_resend().then(|| copy_of(&request)).flatten() } else { None };
-                match self.exchange(connection, request, progress).await {
+                let reused = lease.reused;
+                match self.exchange(lease, request, wanted, progress).await {
                     Ok(response) => {
                         self.health.answered(at, response.status().as_u16());
                         return Ok(response);
                     }
                     Err(Failure::Final(why)) => {
-                        // A client that breaks off says nothing of the endpoint.
-                        if why.reason != Reason::BodyIncomplete {
+                        // A client that breaks off, or names a host that cannot be, says nothing of the endpoint.
+                        if !matches!(why.reason, Reason::BodyIncomplete | Reason::InvalidHost) {
                             self.health.failed(at, &why);
                         }
                         return Err(why);
                     }
-                    Err(Failure::Unanswered(why)) => {
+                    Err(Failure::Unanswered(again, why)) => {
                         if !reused {
                             self.health.failed(at, &why);
                         }
                         // A kept connection that the upstream closed just as it was written to. That one has answered
                         // before, so an upstream that answers nobody is not asked twice by this.
-                        request = copy.ok_or(why)?;
-                        sent_again = true;
+                        request = *again.ok_or(why)?;
+                        wanted.fresh = true;
+                    }
+                    Err(Failure::Unprocessed(again, why)) => {
+                        request = *again;
+                        denial = Some(why);
+                        // Elsewhere; where there is nothing else, here.
+                        if !left.is_empty() || !attempts.another() {
+                            break;
+                        }
                     }
                     Err(Failure::Unsent(unsent, error)) => {
                         request = *unsent;
@@ -165,56 +173,126 @@ impl Upstream {
 
     async fn exchange(
         &self,
-        mut lease: Lease,
+        lease: Lease,
         request: Request<RequestBody>,
+        wanted: Wanted,
         progress: &Progress,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let pool = lease.pool().clone();
-        let upgrade_wanted = request.headers().contains_key(UPGRADE);
-        let bound = [AUTHORIZATION, PROXY_AUTHORIZATION].iter().any(|name| binds_connection(request.headers(), name));
         progress.restart();
-        lease.slot.heard.store(false, Relaxed);
-        let answered = {
-            let mut answer = pin!(lease.sender.try_send_request(request));
-            loop {
-                match progress.patience(self.settings.timeouts.response) {
-                    Patience::Until(until) => {
-                        if let Ok(answered) = tokio::time::timeout_at(until, answer.as_mut()).await {
-                            break answered;
-                        }
-                    }
-                    Patience::UpstreamSlow => {
-                        let detail = format!("{pool}: no answer within {:?}", self.settings.timeouts.response);
-                        return Err(Failure::Final(Denial::because(Reason::UpstreamTimeout, detail)));
-                    }
-                    Patience::ClientSlow => {
-                        let detail = format!("nothing of the body for {:?}", self.settings.timeouts.response);
-                        return Err(Failure::Final(Denial::because(Reason::BodyIncomplete, detail)));
+        let Lease { sender, slot, reused, use_of } = lease;
+        match sender {
+            Sender::Http1(mut sender) => {
+                let copy = if reused && self.budget.allows_resend() { copy_of(&request) } else { None };
+                let answer = self.over_http1(&mut sender, &slot, request, copy, progress).await?;
+                accept(answer, Lease { sender: Sender::Http1(sender), slot, reused, use_of }, wanted)
+            }
+            Sender::Http2(mut sender, stream) => {
+                let answer = self.over_http2(&mut sender, &slot, reused, request, progress).await?;
+                accept(answer, Lease { sender: Sender::Http2(sender, stream), slot, reused, use_of }, wanted)
+            }
+        }
+    }
+
+    async fn over_http1(
+        &self,
+        sender: &mut SendRequest<RequestBody>,
+        slot: &Slot,
+        request: Request<RequestBody>,
+        copy: Option<Request<RequestBody>>,
+        progress: &Progress,
+    ) -> Result<Response<Source>, Failure> {
+        let heard = slot.heard.count();
+        match self.wait(slot, pin!(sender.try_send_request(request)), progress).await? {
+            Ok(response) => Ok(response.map(Source::Http1)),
+            Err(mut error) => Err(match error.take_message() {
+                Some(request) => Failure::Unsent(Box::new(request), error.into_error().to_string()),
+                None if progress.failed() => broke_off(),
+                None => {
+                    let why = failed(slot, &Chain(&error.into_error()));
+                    if slot.heard.count() == heard {
+                        Failure::Unanswered(copy.map(Box::new), why)
+                    } else {
+                        Failure::Final(why)
                     }
                 }
+            }),
+        }
+    }
+
+    /// What is sent again is decided by stream: what others on the same connection have heard does not matter.
+    async fn over_http2(
+        &self,
+        sender: &mut h2::client::SendRequest<Bytes>,
+        slot: &Slot,
+        reused: bool,
+        request: Request<RequestBody>,
+        progress: &Progress,
+    ) -> Result<Response<Source>, Failure> {
+        if let Err(error) = poll_fn(|cx| sender.poll_ready(cx)).await {
+            return Err(Failure::Unsent(Box::new(request), error.to_string()));
+        }
+        let spare = self.budget.allows_resend().then(|| Spare::of(&request));
+        let harmless = reused && request.method().is_idempotent() && matches!(request.body(), RequestBody::Empty);
+        let (head, body) = request.into_parts();
+        let head = translate(head, slot.pool().endpoint.is_tls()).map_err(Failure::Final)?;
+        let mut answer = Answer::to(sender, head, body).map_err(|error| Failure::Final(failed(slot, &error)))?;
+        let heard = slot.heard.count();
+        let outcome = self.wait(slot, Pin::new(&mut answer), progress).await;
+        if let Err(Failure::Final(why)) = &outcome
+            && why.reason == Reason::UpstreamTimeout
+            && slot.heard.count() == heard
+        {
+            // Nobody is there, or so it seems: others need not find out as slowly.
+            slot.close();
+        }
+        let error = match outcome? {
+            Ok(response) => {
+                slot.answers();
+                return Ok(IncomingStream::new(response, answer.into_outgoing()).map(Source::Http2));
             }
+            Err(error) => error,
         };
-        let failed = |why: &dyn std::fmt::Display| {
-            Failure::Final(Denial::because(Reason::UpstreamFailed, format!("{pool}: {why}")))
-        };
-        let response = match answered {
-            Ok(response) => response,
-            Err(mut error) => {
-                return Err(match error.take_message() {
-                    Some(request) => Failure::Unsent(Box::new(request), error.into_error()),
-                    None if progress.failed() => {
-                        Failure::Final(Denial::because(Reason::BodyIncomplete, "the client broke off its request"))
+        if progress.failed() {
+            return Err(broke_off());
+        }
+        let why = failed(slot, &error);
+        Err(match (answer.broken_by(&error), spare) {
+            (Broken::Unprocessed, Some(spare)) => match answer.take_back() {
+                Some(body) => Failure::Unprocessed(Box::new(spare.with(body)), why),
+                None => Failure::Final(why),
+            },
+            (Broken::Lost, Some(spare)) if harmless => {
+                Failure::Unanswered(Some(Box::new(spare.with(RequestBody::Empty))), why)
+            }
+            _ => Failure::Final(why),
+        })
+    }
+
+    /// Waits for the head of an answer for as long as upstream and client may take.
+    async fn wait<F: Future>(
+        &self,
+        slot: &Slot,
+        mut answer: Pin<&mut F>,
+        progress: &Progress,
+    ) -> Result<F::Output, Failure> {
+        let limit = self.settings.timeouts.response;
+        loop {
+            match progress.patience(limit) {
+                Patience::Until(until) => {
+                    if let Ok(answered) = tokio::time::timeout_at(until, answer.as_mut()).await {
+                        return Ok(answered);
                     }
-                    None => match failed(&Chain(&error.into_error())) {
-                        Failure::Final(why) if !lease.slot.heard.load(Relaxed) => Failure::Unanswered(why),
-                        failure => failure,
-                    },
-                });
+                }
+                Patience::UpstreamSlow => {
+                    let detail = format!("{}: no answer within {limit:?}", slot.pool());
+                    return Err(Failure::Final(Denial::because(Reason::UpstreamTimeout, detail)));
+                }
+                Patience::ClientSlow => {
+                    let detail = format!("nothing of the body for {limit:?}");
+                    return Err(Failure::Final(Denial::because(Reason::BodyIncomplete, detail)));
+                }
             }
-        };
-        let (mut head, body) = response.into_parts();
-        let reusable = unframe(&mut head, upgrade_wanted).map_err(|why| failed(&why))? && !bound;
-        Ok(Response::from_parts(head, ResponseBody::new(body, lease, reusable)))
+        }
     }
 
     #[cfg(test)]
@@ -234,6 +312,23 @@ impl Drop for Upstream {
             pool.retire();
         }
     }
+}
+
+fn accept(answer: Response<Source>, lease: Lease, wanted: Wanted) -> Result<Response<ResponseBody>, Failure> {
+    let (mut head, body) = answer.into_parts();
+    let reusable = unframe(&mut head, wanted.http1).map_err(|why| Failure::Final(failed(&lease.slot, &why)))?;
+    if !reusable {
+        lease.slot.close();
+    }
+    Ok(Response::from_parts(head, ResponseBody::new(body, lease, reusable && !wanted.alone)))
+}
+
+fn failed(slot: &Slot, why: &dyn std::fmt::Display) -> Denial {
+    Denial::because(Reason::UpstreamFailed, format!("{}: {why}", slot.pool()))
+}
+
+fn broke_off() -> Failure {
+    Failure::Final(Denial::because(Reason::BodyIncomplete, "the client broke off its request"))
 }
 
 /// An error and what caused it, in one line.

@@ -72,7 +72,8 @@ impl Set {
         self.0.count_ones()
     }
 
-    fn is_empty(self) -> bool {
+    /// Whether there is none.
+    pub(super) fn is_empty(self) -> bool {
         self.0 == 0
     }
 }

@@ -4,21 +4,23 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hyper::client::conn::http1::{self, SendRequest};
+use bytes::Bytes;
+use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use super::ear::Ear;
+use super::http2;
 use super::pool::Slot;
 use super::request::RequestBody;
-use super::tls::EndpointTls;
-use crate::model::settings::Endpoint;
+use super::tls::{EndpointTls, H2};
+use crate::model::settings::{Endpoint, Scheme, UpstreamTimeouts};
 
-/// Most bytes that are held of an answer between its two sockets, per connection.
-const BUFFER: usize = 128 * 1024;
+/// Most bytes that are held of an answer between its two sockets: of a connection of HTTP/1.1, of a stream of HTTP/2.
+pub(super) const BUFFER: usize = 128 * 1024;
 /// Longest head of an answer, in bytes.
-const MAX_HEAD: usize = 64 * 1024;
+pub(super) const MAX_HEAD: u32 = 64 * 1024;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +28,7 @@ pub(super) enum ConnectError {
     /// Not within the connect timeout.
     #[error("no connection within {0:?}")]
     TimedOut(Duration),
-    /// The name does not resolve, nobody listens, the network is gone.
+    /// The name does not resolve, nobody listens, the network is gone, the socket is not there.
     #[error("{0}")]
     Tcp(io::Error),
     /// The certificate is not trusted, or it is no TLS.
@@ -35,37 +37,62 @@ pub(super) enum ConnectError {
     /// hyper would not start.
     #[error("{0}")]
     Http(hyper::Error),
+    /// What it answers to the beginning of HTTP/2 is something else.
+    #[error("HTTP/2: {0}")]
+    Http2(h2::Error),
+    /// It closes when it is spoken to in HTTP/2, or does not agree to it.
+    #[error("it does not speak HTTP/2")]
+    NotHttp2,
 }
 
-/// Connects within `limit`, TLS included. The connection lives in a task of its own, which holds `slot` to its end.
+/// What a new connection carries requests with.
+pub(super) enum Connection {
+    Http1(http1::SendRequest<RequestBody>),
+    Http2(h2::client::SendRequest<Bytes>),
+}
+
+/// Connects, TLS included. The connection lives in a task of its own, which holds `slot` to its end.
+///
+/// `http1`: HTTP/2 will not do.
 pub(super) async fn connect(
     endpoint: &Endpoint,
     tls: Option<&EndpointTls>,
-    limit: Duration,
+    http1: bool,
+    timeouts: &UpstreamTimeouts,
     slot: Rc<Slot>,
-) -> Result<SendRequest<RequestBody>, ConnectError> {
+) -> Result<Connection, ConnectError> {
     let opening = async {
+        if endpoint.scheme == Scheme::Unix {
+            return start(UnixStream::connect(&*endpoint.host).await.map_err(ConnectError::Tcp)?, slot).await;
+        }
         // Names are looked up each time: an endpoint that moves is followed. Literal addresses ask nobody.
         let tcp = TcpStream::connect((&*endpoint.host, endpoint.port)).await.map_err(ConnectError::Tcp)?;
         tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
         match tls {
+            None if endpoint.scheme == Scheme::H2c => {
+                http2::start(tcp, slot, timeouts.ping).await.map(Connection::Http2)
+            }
             None => start(tcp, slot).await,
             Some(tls) => {
-                let stream = tls.connector.connect(tls.name.clone(), tcp).await.map_err(ConnectError::Tls)?;
-                start(stream, slot).await
+                let stream = tls.connect(tcp, http1).await?;
+                if stream.get_ref().1.alpn_protocol() == Some(H2) {
+                    http2::start(stream, slot, timeouts.ping).await.map(Connection::Http2)
+                } else {
+                    start(stream, slot).await
+                }
             }
         }
     };
-    tokio::time::timeout(limit, opening).await.unwrap_or(Err(ConnectError::TimedOut(limit)))
+    tokio::time::timeout(timeouts.connect, opening).await.unwrap_or(Err(ConnectError::TimedOut(timeouts.connect)))
 }
 
-async fn start<T>(io: T, slot: Rc<Slot>) -> Result<SendRequest<RequestBody>, ConnectError>
+async fn start<T>(io: T, slot: Rc<Slot>) -> Result<Connection, ConnectError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(BUFFER)
-        .max_header_size(MAX_HEAD)
+        .max_header_size(MAX_HEAD as usize)
         .handshake(TokioIo::new(Ear::new(io, slot.heard.clone())))
         .await
         .map_err(ConnectError::Http)?;
@@ -74,5 +101,5 @@ where
         let _ = connection.with_upgrades().await;
         drop(slot);
     });
-    Ok(sender)
+    Ok(Connection::Http1(sender))
 }

@@ -3,22 +3,42 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
+
+/// How often something has been heard, for whoever asks whether anything has since he last asked. One thread's only,
+/// and atomic because hyper wants to be able to send a connection to another.
+#[derive(Clone, Default)]
+pub(super) struct Heard(Arc<AtomicUsize>);
+
+impl Heard {
+    /// A number that is another once something more has been heard.
+    pub(super) fn count(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
 
 /// A connection that notes when a byte is read. hyper tells of an end without an answer and of one within the head of
 /// an answer in the same words.
 pub(super) struct Ear<T> {
     io: T,
-    heard: Arc<AtomicBool>,
+    heard: Heard,
+    first: Option<oneshot::Sender<()>>,
 }
 
 impl<T> Ear<T> {
-    pub(super) fn new(io: T, heard: Arc<AtomicBool>) -> Self {
-        Self { io, heard }
+    pub(super) fn new(io: T, heard: Heard) -> Self {
+        Self { io, heard, first: None }
+    }
+
+    /// One that tells of the first byte, besides.
+    pub(super) fn with_first(io: T, heard: Heard) -> (Self, oneshot::Receiver<()>) {
+        let (first, receiver) = oneshot::channel();
+        (Self { io, heard, first: Some(first) }, receiver)
     }
 }
 
@@ -27,7 +47,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Ear<T> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         if buf.filled().len() > before {
-            self.heard.store(true, Relaxed);
+            self.heard.0.fetch_add(1, Relaxed);
+            if let Some(first) = self.first.take() {
+                let _ = first.send(());
+            }
         }
         Poll::Ready(Ok(()))
     }

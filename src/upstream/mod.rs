@@ -5,11 +5,13 @@ mod choice;
 mod connect;
 mod ear;
 mod health;
+mod http2;
 mod pool;
 mod probe;
 mod request;
 mod response;
 mod retry;
+mod shared;
 mod tls;
 
 use std::collections::BTreeMap;

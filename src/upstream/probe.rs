@@ -1,11 +1,11 @@
 //! Whether endpoints can be reached at all, for `portcullis check --connect`.
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use super::UpstreamError;
 use super::connect::ConnectError;
 use super::tls::{EndpointTls, client_config};
-use crate::model::settings::{Endpoint, UpstreamSettings};
+use crate::model::settings::{Endpoint, Scheme, UpstreamSettings};
 
 /// Connects to every endpoint as far as TLS, and hangs up; why it failed where it did.
 pub async fn probe(settings: &UpstreamSettings) -> Result<Vec<(Endpoint, Option<String>)>, UpstreamError> {
@@ -14,7 +14,7 @@ pub async fn probe(settings: &UpstreamSettings) -> Result<Vec<(Endpoint, Option<
     for endpoint in &settings.endpoints {
         let tls = if endpoint.is_tls() {
             let config = client_config(&settings.tls).map_err(broken)?;
-            Some(EndpointTls::new(&config, endpoint, &settings.tls).map_err(broken)?)
+            Some(EndpointTls::new(&config, endpoint, &settings.tls, settings.http).map_err(broken)?)
         } else {
             None
         };
@@ -27,9 +27,12 @@ pub async fn probe(settings: &UpstreamSettings) -> Result<Vec<(Endpoint, Option<
 }
 
 async fn reach(endpoint: &Endpoint, tls: Option<&EndpointTls>) -> Result<(), ConnectError> {
+    if endpoint.scheme == Scheme::Unix {
+        return UnixStream::connect(&*endpoint.host).await.map(drop).map_err(ConnectError::Tcp);
+    }
     let tcp = TcpStream::connect((&*endpoint.host, endpoint.port)).await.map_err(ConnectError::Tcp)?;
     if let Some(tls) = tls {
-        tls.connector.connect(tls.name.clone(), tcp).await.map_err(ConnectError::Tls)?;
+        tls.connect(tcp, false).await?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The request on its way to an upstream: how its body is framed, and how far it has got.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -65,6 +66,11 @@ fn stated_length(head: &request::Parts) -> Result<Option<u64>, Denial> {
 pub(super) enum RequestBody {
     Empty,
     Streaming(Pin<Box<dyn Body<Data = Bytes, Error = BodyError>>>),
+    /// One that has been sent once already, as far as `kept`.
+    Again {
+        kept: VecDeque<Bytes>,
+        rest: Box<RequestBody>,
+    },
 }
 
 impl RequestBody {
@@ -91,6 +97,10 @@ impl Body for RequestBody {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Streaming(body) => body.as_mut().poll_frame(cx),
+            Self::Again { kept, rest } => match kept.pop_front() {
+                Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
+                None => Pin::new(&mut **rest).poll_frame(cx),
+            },
         }
     }
 
@@ -98,6 +108,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Streaming(body) => body.is_end_stream(),
+            Self::Again { kept, rest } => kept.is_empty() && rest.is_end_stream(),
         }
     }
 
@@ -105,6 +116,16 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Streaming(body) => body.size_hint(),
+            Self::Again { kept, rest } => {
+                let again: u64 = kept.iter().map(|data| data.len() as u64).sum();
+                let rest = rest.size_hint();
+                let mut hint = SizeHint::new();
+                hint.set_lower(rest.lower().saturating_add(again));
+                if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(again)) {
+                    hint.set_upper(upper);
+                }
+                hint
+            }
         }
     }
 }

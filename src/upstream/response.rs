@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::BodyError;
+use super::http2::IncomingStream;
 use super::pool::Lease;
 
 /// Reads what the head says of the connection and removes it: returns whether the connection may carry another request.
@@ -40,7 +41,7 @@ pub(super) fn unframe(head: &mut response::Parts, upgrade_wanted: bool) -> Resul
         single_length(&mut head.headers)?;
     }
     // After an answer in HTTP/1.0 hyper would speak it too, and cannot send a body of unknown length.
-    let persistent = head.version == Version::HTTP_11 && head.status != StatusCode::SWITCHING_PROTOCOLS;
+    let persistent = head.version >= Version::HTTP_11 && head.status != StatusCode::SWITCHING_PROTOCOLS;
     head.version = Version::HTTP_11;
     let bound = [WWW_AUTHENTICATE, PROXY_AUTHENTICATE].iter().any(|name| binds_connection(&head.headers, name));
     Ok(persistent && !bound)
@@ -83,13 +84,42 @@ fn length(text: &[u8]) -> Option<u64> {
 
 /// The body of an upstream's answer. Read to its end, it gives its connection back; dropped before, it closes it.
 pub struct ResponseBody {
-    incoming: Incoming,
+    incoming: Source,
     lease: Option<Lease>,
     reusable: bool,
 }
 
+/// Where a body comes from.
+pub(super) enum Source {
+    Http1(Incoming),
+    Http2(IncomingStream),
+}
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
+            Self::Http1(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Http2(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
+        }
+    }
+}
+
 impl ResponseBody {
-    pub(super) fn new(incoming: Incoming, lease: Lease, reusable: bool) -> Self {
+    pub(super) fn new(incoming: Source, lease: Lease, reusable: bool) -> Self {
         let mut body = Self { incoming, lease: Some(lease), reusable };
         // A tunnel goes on after its answer's end, and counts as a connection for as long.
         if reusable && body.incoming.is_end_stream() {
@@ -112,7 +142,7 @@ impl Body for ResponseBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+        match ready!(self.incoming.poll_frame(cx)) {
             None => {
                 self.finish();
                 Poll::Ready(None)
@@ -127,7 +157,7 @@ impl Body for ResponseBody {
                 if let Some(lease) = self.lease.take() {
                     tracing::warn!(upstream = %lease.pool(), %error, "an answer broke off");
                 }
-                Poll::Ready(Some(Err(error.into())))
+                Poll::Ready(Some(Err(error)))
             }
         }
     }
@@ -143,6 +173,6 @@ impl Body for ResponseBody {
 
 impl std::fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.incoming.fmt(f)
+        f.debug_struct("ResponseBody").field("ended", &self.is_end_stream()).finish_non_exhaustive()
     }
 }

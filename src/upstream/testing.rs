@@ -8,7 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use crate::model::settings::{
-    Balance, Endpoint, EndpointHealth, HostHeader, Retries, Scheme, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
+    Balance, Endpoint, EndpointHealth, HostHeader, HttpVersion, Retries, Scheme, UpstreamSettings, UpstreamTimeouts,
+    UpstreamTls,
 };
 
 /// One end of a connection, in the hands of a test.
@@ -90,12 +91,14 @@ pub(crate) fn settings(endpoints: Vec<Endpoint>) -> UpstreamSettings {
             connect: Duration::from_secs(20),
             response: Duration::from_secs(20),
             idle: Duration::from_secs(20),
+            ping: Duration::from_secs(300),
             total: None,
         },
         retries: Retries::default(),
         health: EndpointHealth::default(),
         max_idle: 8,
         max_connections: 8,
+        http: HttpVersion::Auto,
         tls: UpstreamTls::default(),
     }
 }

@@ -6,22 +6,54 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-use crate::model::settings::{Endpoint, UpstreamTls};
+use super::connect::ConnectError;
+use crate::model::settings::{Endpoint, HttpVersion, UpstreamTls};
+
+/// HTTP/2 in ALPN.
+pub(super) const H2: &[u8] = b"h2";
+/// HTTP/1.1 in ALPN.
+const HTTP_11: &[u8] = b"http/1.1";
 
 /// How to speak TLS with one endpoint.
 pub(super) struct EndpointTls {
-    pub(super) connector: TlsConnector,
-    pub(super) name: ServerName<'static>,
+    config: Arc<ClientConfig>,
+    http: HttpVersion,
+    name: ServerName<'static>,
 }
 
 impl EndpointTls {
-    pub(super) fn new(config: &Arc<ClientConfig>, endpoint: &Endpoint, settings: &UpstreamTls) -> Result<Self, String> {
+    pub(super) fn new(
+        config: &Arc<ClientConfig>,
+        endpoint: &Endpoint,
+        settings: &UpstreamTls,
+        http: HttpVersion,
+    ) -> Result<Self, String> {
         let name = settings.server_name.as_ref().unwrap_or(&endpoint.host);
         let name = ServerName::try_from(name.to_string())
             .map_err(|_| format!("`{name}` cannot be the name in a certificate; set `tls.server_name`"))?;
-        Ok(Self { connector: TlsConnector::from(config.clone()), name })
+        Ok(Self { config: config.clone(), http, name })
+    }
+
+    /// The handshake, in which is agreed what is spoken after it. `http1`: HTTP/2 will not do.
+    pub(super) async fn connect(&self, tcp: TcpStream, http1: bool) -> Result<TlsStream<TcpStream>, ConnectError> {
+        let offered: &[&[u8]] = match self.http {
+            HttpVersion::Http1 => &[HTTP_11],
+            HttpVersion::Auto if http1 => &[HTTP_11],
+            HttpVersion::Auto => &[H2, HTTP_11],
+            HttpVersion::Http2 => &[H2],
+        };
+        let alpn = offered.iter().map(|protocol| protocol.to_vec()).collect();
+        let connector = TlsConnector::from(self.config.clone());
+        let stream = connector.with_alpn(alpn).connect(self.name.clone(), tcp).await.map_err(ConnectError::Tls)?;
+        match stream.get_ref().1.alpn_protocol() {
+            // A server that knows no ALPN would take HTTP/2 for nonsense.
+            None if self.http == HttpVersion::Http2 => Err(ConnectError::NotHttp2),
+            _ => Ok(stream),
+        }
     }
 }
 
@@ -30,12 +62,11 @@ impl EndpointTls {
 pub(super) fn client_config(settings: &UpstreamTls) -> Result<Arc<ClientConfig>, String> {
     let roots = roots(settings)?;
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 

@@ -10,14 +10,16 @@ use crate::config::keys::{DURATION, Given, Key, Shape};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
 use crate::model::settings::{
-    Balance, Endpoint, EndpointHealth, HashKey, HostHeader, Retries, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
+    Balance, Endpoint, EndpointHealth, HashKey, HostHeader, HttpVersion, Retries, UpstreamSettings, UpstreamTimeouts,
+    UpstreamTls,
 };
 
 pub(in crate::config) const KEYS: &[Key] = &[
     Key::new(
         "endpoints",
         Shape::List(&Shape::Either(&[Shape::Text, Shape::Table(ENDPOINT)])),
-        "Its addresses: `\"http://127.0.0.1:3000\"`, `\"https://orders.internal\"`, `{ url = \"http://a:3000\", weight = 3 }`.",
+        "Its addresses: `\"http://127.0.0.1:3000\"`, `\"https://orders.internal\"`, `\"h2c://127.0.0.1:50051\"`, \
+         `\"unix:/run/app.sock\"`, `{ url = \"http://a:3000\", weight = 3 }`.",
     )
     .required(),
     Key::new(
@@ -48,8 +50,17 @@ pub(in crate::config) const KEYS: &[Key] = &[
         .default(Given::Integer(MAX_IDLE)),
     Key::new("max_connections", crate::config::keys::CAP, "Connections at once per worker and endpoint.")
         .default(Given::Integer(MAX_CONNECTIONS)),
+    Key::new(
+        "http",
+        Shape::Choice { now: &["auto", "1.1", "2"], later: &[] },
+        "Which HTTP is spoken with `https` endpoints: HTTP/2 where they agree to it (`auto`, the default), always 1.1, or always 2.",
+    ),
     Key::new("tls", Shape::Table(TLS), "How `https` endpoints are verified.").default(Given::Table),
-    Key::new("health", Shape::Table(upstream_health::CHECK), "What each endpoint is asked to find out how it is; nothing otherwise."),
+    Key::new(
+        "health",
+        Shape::Table(upstream_health::CHECK),
+        "What each endpoint is asked to find out how it is; nothing otherwise.",
+    ),
     Key::new(
         "ejection",
         Shape::Table(upstream_health::EJECTION),
@@ -80,6 +91,12 @@ const TIMEOUTS: &[Key] = &[
     Key::new("connect", DURATION, "For a connection, TLS included.").default(Given::Text("2s")),
     Key::new("response", DURATION, "From the request's end to the head of the answer.").default(Given::Text("30s")),
     Key::new("idle", DURATION, "How long an unused connection is kept.").default(Given::Text("50s")),
+    Key::new(
+        "ping",
+        DURATION,
+        "How long an HTTP/2 connection may owe answers in silence before it is asked whether it is alive.",
+    )
+    .default(Given::Text("5m")),
     Key::new("total", DURATION, "Until the head of the answer, all tries and the request's body included."),
 ];
 
@@ -129,6 +146,10 @@ fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> 
         let fault = Fault::new(format!("`{}` says how to verify `https`, and no endpoint is", tls.path));
         section.problem("tls", fault.help("endpoints = [\"https://…\"]"));
     }
+    if section.has("http") && !endpoints.is_empty() && !endpoints.iter().any(Endpoint::is_tls) {
+        let fault = Fault::new("`http` is about `https` endpoints, and no endpoint is");
+        section.problem("http", fault.help("HTTP/2 without TLS: endpoints = [\"h2c://…\"]"));
+    }
     Some(UpstreamSettings {
         name: name.clone(),
         endpoints,
@@ -141,6 +162,7 @@ fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> 
             connect: timeouts.duration("connect"),
             response: timeouts.duration("response"),
             idle: timeouts.duration("idle"),
+            ping: timeouts.duration("ping"),
             total: timeouts.has("total").then(|| timeouts.duration("total")),
         },
         retries: Retries {
@@ -150,6 +172,7 @@ fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> 
         health: upstream_health::read(section),
         max_idle: section.integer("max_idle").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
         max_connections: section.count("max_connections"),
+        http: http(section),
         tls: UpstreamTls { ca: tls.path("ca"), server_name: tls.parse("server_name", server_name) },
     })
 }
@@ -182,6 +205,14 @@ fn balance(section: &Section<'_>) -> Balance {
             }
             if other == Some("least_requests") { Balance::LeastRequests } else { Balance::RoundRobin }
         }
+    }
+}
+
+fn http(section: &Section<'_>) -> HttpVersion {
+    match section.text("http") {
+        Some("1.1") => HttpVersion::Http1,
+        Some("2") => HttpVersion::Http2,
+        _ => HttpVersion::Auto,
     }
 }
 
@@ -240,6 +271,7 @@ fn of_url(name: Arc<str>, endpoint: Endpoint) -> UpstreamSettings {
         health: EndpointHealth::default(),
         max_idle: usize::try_from(MAX_IDLE).unwrap_or(0),
         max_connections: usize::try_from(MAX_CONNECTIONS).unwrap_or(1),
+        http: HttpVersion::Auto,
         tls: UpstreamTls::default(),
     }
 }

@@ -136,10 +136,10 @@ fn what_later_versions_bring_is_named_as_such() {
         ("accounts.database = 'x'", &["1:1 `accounts` is not available in this version"]),
         ("listener.main.serve = 'auth_request'", &["1:23 `auth_request` is not available in this version"]),
         (
-            "upstream.a = { endpoints = 'h2c://a', discovery = 'x' }",
+            "upstream.a = { endpoints = 'grpc://a', discovery = 'x' }",
             &[
-                "1:28 `h2c:` endpoints are not available in this version",
-                "1:39 `upstream.a.discovery` is not available in this version",
+                "1:28 `grpc:` is no scheme of an endpoint",
+                "1:40 `upstream.a.discovery` is not available in this version",
             ],
         ),
         ("defaults.identity.preset = 'xfcc'", &["1:28 `xfcc` is not available in this version"]),
@@ -395,7 +395,7 @@ fn upstreams_and_stores_are_addresses_and_nothing_else() {
             "upstream.a.endpoints = 'http://a/b'",
             &["1:24 an endpoint has no path: requests keep the one they came with"],
         ),
-        ("upstream.a.endpoints = 'a:80'", &["1:24 not an `http:` or `https:` URL"]),
+        ("upstream.a.endpoints = 'a:80'", &["1:24 not an `http:`, `https:`, `h2c:` or `unix:` URL"]),
         ("upstream.a.endpoints = []", &["1:24 the list must not be empty"]),
         (
             "upstream.a = { endpoints = 'http://a', tls.ca = 'x' }",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::settings::{Balance, HashKey, Retries, UpstreamSettings};
+use crate::model::settings::{Balance, HashKey, HttpVersion, Retries, UpstreamSettings};
 
 /// An upstream with two endpoints and `more`.
 pub(super) fn upstream(more: &str) -> UpstreamSettings {
@@ -59,6 +59,19 @@ fn endpoints_take_turns_or_go_by_load_or_by_something_of_the_request() {
 }
 
 #[test]
+fn over_tls_either_http_is_spoken_or_one() {
+    let over_tls = |http: &str| {
+        let loaded = good(&format!("upstream.up = {{ endpoints = 'https://a', {http} }}"));
+        loaded.settings.upstreams.iter().find(|upstream| &*upstream.name == "up").expect("the upstream").http
+    };
+    assert_eq!(over_tls("max_idle = 1"), HttpVersion::Auto);
+    assert_eq!(over_tls("http = 'auto'"), HttpVersion::Auto);
+    assert_eq!(over_tls("http = '1.1'"), HttpVersion::Http1);
+    assert_eq!(over_tls("http = '2'"), HttpVersion::Http2);
+    assert_eq!(said("http = '2'"), ["`http` is about `https` endpoints, and no endpoint is"]);
+}
+
+#[test]
 fn endpoints_have_weights() {
     let weights = |endpoints: &str| -> Vec<(String, u32)> {
         let loaded = good(&format!("upstream.up.endpoints = {endpoints}"));
@@ -75,7 +88,7 @@ fn endpoints_have_weights() {
         found.iter().map(|line| line.split_once(' ').expect("a place").1.to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(wrong("[{ url = 'http://b:2', weight = 0 }]"), ["`0` is out of range"]);
-    assert_eq!(wrong("[{ url = 'ftp://b:2' }]"), ["not an `http:` or `https:` URL"]);
+    assert_eq!(wrong("[{ url = 'ftp://b:2' }]"), ["not an `http:`, `https:`, `h2c:` or `unix:` URL"]);
     assert_eq!(wrong("[{ weight = 2 }]").len(), 1);
     let many: Vec<_> = (0..65).map(|n| format!("'http://h{n}'")).collect();
     assert_eq!(wrong(&format!("[{}]", many.join(","))), ["65 endpoints are more than 64"]);

@@ -29,8 +29,22 @@ pub struct UpstreamSettings {
     pub max_idle: usize,
     /// Connections at once per worker and endpoint.
     pub max_connections: usize,
+    /// Which HTTP is spoken with `https` endpoints.
+    pub http: HttpVersion,
     /// How `https` endpoints are verified.
     pub tls: UpstreamTls,
+}
+
+/// Which HTTP is spoken over TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HttpVersion {
+    /// HTTP/2 where the endpoint agrees (ALPN, RFC 7301), and HTTP/1.1 otherwise and where a request needs it.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, or nothing.
+    Http2,
 }
 
 /// One address of an upstream.
@@ -129,14 +143,16 @@ pub struct UpstreamTimeouts {
     pub response: Duration,
     /// How long an unused connection is kept.
     pub idle: Duration,
+    /// After how long a silence an HTTP/2 connection with requests under way is asked whether it is alive.
+    pub ping: Duration,
     /// Until the head of the answer, all tries together; `None`: as long as each of them may take.
     pub total: Option<Duration>,
 }
 
 impl Default for UpstreamTimeouts {
     fn default() -> Self {
-        let (connect, response, idle) = (Duration::from_secs(2), Duration::from_secs(30), Duration::from_secs(50));
-        Self { connect, response, idle, total: None }
+        let seconds = Duration::from_secs;
+        Self { connect: seconds(2), response: seconds(30), idle: seconds(50), ping: seconds(300), total: None }
     }
 }
 

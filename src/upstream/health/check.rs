@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::model::settings::{Endpoint, HealthCheck, Scheme};
-use crate::upstream::tls::EndpointTls;
+use crate::upstream::http2::translate;
+use crate::upstream::tls::{EndpointTls, H2};
 
 /// Longest head of an answer, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
@@ -34,10 +35,15 @@ async fn reach(endpoint: &Endpoint, tls: Option<&EndpointTls>, how: &HealthCheck
     }
     let tcp = TcpStream::connect((&*endpoint.host, endpoint.port)).await.map_err(|error| error.to_string())?;
     match tls {
+        None if endpoint.scheme == Scheme::H2c => ask_http2(tcp, request, false).await,
         None => ask(tcp, request).await,
         Some(tls) => {
-            let stream = tls.connector.connect(tls.name.clone(), tcp).await;
-            ask(stream.map_err(|error| format!("TLS: {error}"))?, request).await
+            let stream = tls.connect(tcp, true).await.map_err(|error| error.to_string())?;
+            if stream.get_ref().1.alpn_protocol() == Some(H2) {
+                ask_http2(stream, request, true).await
+            } else {
+                ask(stream, request).await
+            }
         }
     }
 }
@@ -74,6 +80,26 @@ where
         biased;
         asked = &mut exchange => asked,
         // It may end before its answer has been taken from it.
+        _ = connection => exchange.await,
+    }
+}
+
+async fn ask_http2<T>(io: T, request: Request<Empty<Bytes>>, tls: bool) -> Result<u16, String>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let broken = |error: h2::Error| format!("no valid answer: {error}");
+    let mut http = h2::client::Builder::new();
+    http.max_header_list_size(16 * 1024).enable_push(false);
+    let (mut sender, connection) = http.handshake::<_, Bytes>(io).await.map_err(broken)?;
+    let mut exchange = pin!(async move {
+        let head = translate(request.into_parts().0, tls).map_err(|_| "its name cannot be an authority".to_owned())?;
+        let (answer, _) = sender.send_request(head, true).map_err(broken)?;
+        Ok(answer.await.map_err(broken)?.status().as_u16())
+    });
+    tokio::select! {
+        biased;
+        asked = &mut exchange => asked,
         _ = connection => exchange.await,
     }
 }

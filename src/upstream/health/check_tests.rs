@@ -43,6 +43,25 @@ async fn saying(answer: &str) -> Result<(), String> {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_speaks_http_2_is_asked_in_it() {
+    on_one_thread(async {
+        let origin = Origin::new().await;
+        let endpoint = Endpoint { scheme: Scheme::H2c, ..origin.endpoint() };
+        let how = how();
+        let answering = async {
+            let mut connection = h2::server::handshake(origin.accept().await.0).await.unwrap();
+            let (request, mut respond) = connection.accept().await.unwrap().unwrap();
+            assert_eq!(request.uri().path_and_query().unwrap(), "/healthz?deep=1");
+            let answer = http::Response::builder().status(503).body(()).unwrap();
+            let _: h2::SendStream<Bytes> = respond.send_response(answer, true).unwrap();
+            while connection.accept().await.is_some() {}
+        };
+        assert_eq!(tokio::join!(check(&endpoint, None, &how), answering).0, Err("status 503".to_owned()));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_check_is_a_get_on_a_connection_of_its_own() {
     let endpoint_name = on_one_thread(async {
         let origin = Origin::new().await;

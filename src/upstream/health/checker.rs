@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use tokio::task::JoinSet;
 
 use super::Conditions;
 use super::check::check;
 use super::upstream_health::{UpstreamHealth, Watched};
 use crate::model::Entropy;
-use crate::model::settings::{Endpoint, HealthCheck, UpstreamTls};
+use crate::model::settings::{Endpoint, HealthCheck};
 use crate::upstream::UpstreamError;
 use crate::upstream::tls::{EndpointTls, client_config};
 
@@ -38,12 +37,12 @@ impl Checker {
             let Some(how) = &settings.health.check else { continue };
             let broken = |problem| UpstreamError { upstream: settings.name.clone(), problem };
             let https = settings.endpoints.iter().any(Endpoint::is_tls);
-            let config = if https { Some(http1_only(&settings.tls).map_err(broken)?) } else { None };
+            let config = if https { Some(client_config(&settings.tls).map_err(broken)?) } else { None };
             for watched in health.endpoints() {
                 let tls = match &config {
-                    Some(config) if watched.endpoint.is_tls() => {
-                        Some(EndpointTls::new(config, &watched.endpoint, &settings.tls).map_err(broken)?)
-                    }
+                    Some(config) if watched.endpoint.is_tls() => Some(
+                        EndpointTls::new(config, &watched.endpoint, &settings.tls, settings.http).map_err(broken)?,
+                    ),
                     _ => None,
                 };
                 let (health, watched) = (health.clone(), watched.clone());
@@ -71,13 +70,6 @@ impl Checker {
         while all.join_next().await.is_some() {}
         std::future::pending().await
     }
-}
-
-/// The upstream's own settings, whatever else it may speak.
-fn http1_only(settings: &UpstreamTls) -> Result<Arc<ClientConfig>, String> {
-    let mut config = client_config(settings)?.as_ref().clone();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
 }
 
 /// Checks in a row that ended the same way.

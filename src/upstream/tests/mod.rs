@@ -5,8 +5,10 @@ mod bodies;
 mod connections;
 mod failures;
 mod health;
+mod http2;
 mod retries;
 mod tls;
+mod unix;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use super::request::{RequestBody, frame};
 use super::testing::{OK, Origin, Wire, on_one_thread, settings};
 use super::{BodyError, ResponseBody};
 use crate::model::Denial;
-use crate::model::settings::{Endpoint, HostHeader, Scheme, UpstreamSettings, UpstreamTls};
+use crate::model::settings::{Endpoint, HostHeader, Scheme, UpstreamSettings};
 
 fn upstream(settings: UpstreamSettings) -> Rc<Shared> {
     let settings = Arc::new(settings);

@@ -8,12 +8,17 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::model::denial::Reason;
 
-async fn through_tls(certified: &str, server_name: Option<&str>, trusted: bool) -> Result<String, Denial> {
-    on_one_thread(async {
+/// An origin's certificate for this name, in a file to trust, and what it serves with.
+pub(super) struct Served {
+    pub(super) ca: tempfile::NamedTempFile,
+    pub(super) acceptor: TlsAcceptor,
+}
+
+impl Served {
+    pub(super) fn new(certified: &str, protocols: &[&str]) -> Self {
         let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec![certified.to_owned()]).unwrap();
-        let other = generate_simple_self_signed(vec![certified.to_owned()]).unwrap();
         let ca = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(ca.path(), if trusted { cert.pem() } else { other.cert.pem() }).unwrap();
+        std::fs::write(ca.path(), cert.pem()).unwrap();
         let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -22,19 +27,29 @@ async fn through_tls(certified: &str, server_name: Option<&str>, trusted: bool) 
             .with_no_client_auth()
             .with_single_cert(vec![cert.der().clone()], key.into())
             .unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Self { ca, acceptor: TlsAcceptor::from(Arc::new(config)) }
+    }
 
-        let origin = Origin::new().await;
+    pub(super) fn settings(&self, origin: &Origin) -> UpstreamSettings {
         let mut settings = settings(vec![Endpoint { scheme: Scheme::Https, ..origin.endpoint() }]);
-        settings.tls = UpstreamTls { ca: Some(ca.path().to_owned()), server_name: server_name.map(Arc::from) };
+        settings.tls.ca = Some(self.ca.path().to_owned());
+        settings
+    }
+}
+
+async fn through_tls(certified: &str, server_name: Option<&str>, trusted: bool) -> Result<String, Denial> {
+    on_one_thread(async {
+        let served = Served::new(certified, &["http/1.1"]);
+        let other = Served::new(certified, &[]);
+        let origin = Origin::new().await;
+        let mut settings = if trusted { served.settings(&origin) } else { other.settings(&origin) };
+        settings.tls.server_name = server_name.map(Arc::from);
         let request = forwarding(&upstream(settings), get());
-        let tcp = origin.accept().await.0;
-        if let Ok(stream) = TlsAcceptor::from(Arc::new(config)).accept(tcp).await {
-            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+        if let Ok(stream) = served.acceptor.accept(origin.accept().await.0).await {
             let mut wire = Wire(stream);
             wire.head().await;
             wire.say(OK).await;
-            return Ok(text(request.await.unwrap()?).await);
         }
         Ok(text(request.await.unwrap()?).await)
     })
