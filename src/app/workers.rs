@@ -126,13 +126,14 @@ fn run(parts: WorkerParts, started: &std::sync::mpsc::Sender<Result<(), StartErr
         }
     };
     let WorkerParts { listeners, drain, stop, .. } = parts.clone();
+    let shed_above = parts.settings.server.shed_above;
     let local = LocalSet::new();
     local.block_on(&runtime, async {
         match handler(parts) {
             Ok(handler) => {
                 let _ = started.send(Ok(()));
                 tokio::select! {
-                    () = edge::serve(listeners, Rc::new(handler), drain) => {}
+                    () = edge::serve(listeners, Rc::new(handler), drain, shed_above) => {}
                     () = stop.cancelled() => {}
                 }
             }

@@ -13,8 +13,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::drain::{Census, Counted, Drain, Roster};
-use super::http::{self, Protocol};
+use super::http::{self, Protocol, Ready};
 use super::listener::{Acceptor, Listener};
+use super::overload::Overload;
 use super::proxy_protocol::{self, Source};
 use super::quiet::Quiet;
 use super::socket::{Socket, Transport};
@@ -33,10 +34,17 @@ const PROXY_PROTOCOL: &str = "proxy_protocol";
 /// How long, once draining has begun, a client that has connected may take to say what it speaks.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Accepts and serves on the current thread (a `LocalSet`) until drained and the last connection has ended.
-pub async fn serve<H: Handler>(listeners: Arc<Vec<Listener>>, handler: Rc<H>, drain: Drain) {
+/// Accepts and serves on the current thread (a `LocalSet`) until drained and the last connection has ended. `shed_above`:
+/// how much CPU time of this thread may be waited for before requests are refused; `None`: they never are.
+pub async fn serve<H: Handler>(
+    listeners: Arc<Vec<Listener>>,
+    handler: Rc<H>,
+    drain: Drain,
+    shed_above: Option<Duration>,
+) {
     let worker = Rc::new(Worker {
         handler,
+        overload: Overload::new(shed_above),
         roster: Rc::default(),
         census: Arc::default(),
         handshakes: Semaphore::new(HANDSHAKES),
@@ -66,6 +74,7 @@ pub async fn serve<H: Handler>(listeners: Arc<Vec<Listener>>, handler: Rc<H>, dr
 /// What the connections of one core share.
 struct Worker<H> {
     handler: Rc<H>,
+    overload: Rc<Overload>,
     roster: Rc<Roster>,
     census: Arc<Census>,
     handshakes: Semaphore,
@@ -149,9 +158,9 @@ impl<H: Handler> Worker<H> {
                 () = worker.given_up() => return,
             };
             match ready {
-                Ok(Ready { protocol, io, read, connection }) => {
+                Ok(ready) => {
                     let handler = Rc::clone(&worker.handler);
-                    http::serve(protocol, io, read, Arc::new(connection), handler, &worker.roster, counted).await;
+                    http::serve(ready, handler, &worker.roster, &worker.overload, counted).await;
                 }
                 Err(Unready { connection, why, label }) => {
                     observer.connection_refused(label);
@@ -205,14 +214,6 @@ impl<H: Handler> Worker<H> {
         }
         Ok(Ready { protocol, io: Transport::Tls(Box::new(stream)), read: BytesMut::new(), connection })
     }
-}
-
-/// A connection on which HTTP can be spoken.
-struct Ready {
-    protocol: Protocol,
-    io: Transport,
-    read: BytesMut,
-    connection: Connection,
 }
 
 /// A connection that is closed before its first request.

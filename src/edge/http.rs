@@ -23,9 +23,11 @@ use super::drain::{Counted, Entry, Roster};
 use super::framing::FramingLimits;
 use super::framing::guard::Guarded;
 use super::hangup::{Hangup, Streams};
+use super::overload::Overload;
 use super::progress::{Progress, Tracked, Wait};
 use super::socket::Transport;
 use super::{Connection, Handler, Refused};
+use crate::model::denial::Reason;
 use crate::model::settings::HttpLimits;
 
 /// What an HTTP/2 client says first (RFC 9113, section 3.4).
@@ -74,23 +76,35 @@ pub(super) async fn sniff<T: AsyncRead + Unpin>(io: &mut T) -> io::Result<(Proto
     }
 }
 
+/// A connection on which HTTP can be spoken.
+pub(super) struct Ready {
+    pub(super) protocol: Protocol,
+    pub(super) io: Transport,
+    /// What was read to find out the protocol.
+    pub(super) read: BytesMut,
+    pub(super) connection: Connection,
+}
+
 /// Serves a connection to its end.
 pub(super) async fn serve<H: Handler>(
-    protocol: Protocol,
-    io: Transport,
-    read: BytesMut,
-    connection: Arc<Connection>,
+    Ready { protocol, io, read, connection }: Ready,
     handler: Rc<H>,
     roster: &Rc<Roster>,
+    overload: &Rc<Overload>,
     counted: Counted,
 ) {
+    let connection = Arc::new(connection);
     let settings = Arc::clone(&connection.listener);
     let limits = &settings.limits;
     let progress = Progress::new(protocol == Protocol::Http1);
     let streams = (protocol == Protocol::Http2).then(Streams::default);
     let service = {
         let (progress, roster, streams) = (Arc::clone(&progress), Rc::clone(roster), streams.clone());
-        service_fn(move |request| {
+        let overload = Rc::clone(overload);
+        service_fn(move |mut request: Request<Incoming>| {
+            if overload.sheds() {
+                request.extensions_mut().insert(Refused(Reason::Overloaded));
+            }
             let hangup = streams.as_ref().map_or_else(|| Hangup::of_connection(&progress), Streams::next);
             let (progress, roster) = (Arc::clone(&progress), Rc::clone(&roster));
             answer(Rc::clone(&handler), Arc::clone(&connection), progress, roster, hangup, request)

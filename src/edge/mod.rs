@@ -16,6 +16,7 @@ pub mod fuzzing;
 mod hangup;
 mod http;
 mod listener;
+mod overload;
 mod progress;
 mod proxy_protocol;
 mod quiet;

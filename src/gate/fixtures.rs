@@ -171,7 +171,12 @@ pub(crate) fn route_match(text: &str) -> RouteMatch {
 /// Settings of these routes on listener `main`, with [`issuer`] and nothing else.
 pub(crate) fn settings(routes: Vec<RouteSettings>) -> Settings {
     Settings {
-        server: ServerSettings { workers: None, shutdown_grace: Duration::ZERO, drain_delay: Duration::ZERO },
+        server: ServerSettings {
+            workers: None,
+            shutdown_grace: Duration::ZERO,
+            drain_delay: Duration::ZERO,
+            shed_above: None,
+        },
         listeners: vec![Arc::new(ListenerSettings {
             name: "main".into(),
             bind: Bind::Unix("unused".into()),

@@ -102,6 +102,8 @@ pub enum Challenge {
 /// How loud the log is about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
+    /// So many that the log would suffer; they are counted.
+    Debug,
     /// An everyday refusal.
     Info,
     /// Somebody should look when there are many.
@@ -318,8 +320,8 @@ reasons! {
     UpstreamUnhealthy: 503, UNAVAILABLE, None, Error, "upstream_unhealthy", "The service behind is not well";
 
     // ── ours ──
-    /// The process is draining or over its capacity.
-    Overloaded: 503, UNAVAILABLE, None, Warn, "overloaded", "The service is overloaded";
+    /// More requests come than can be answered.
+    Overloaded: 503, UNAVAILABLE, None, Debug, "overloaded", "The service is overloaded";
     /// A fault of ours.
     Internal: 500, INTERNAL, None, Error, "internal", "Internal error";
 }

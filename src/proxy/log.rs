@@ -72,6 +72,7 @@ pub(super) fn write(line: &Line<'_>, outcome: &Outcome<'_>) {
     let row = denial.reason.row();
     let detail = denial.detail.as_deref();
     match row.level {
+        Level::Debug => event!(debug, "denied", denial = row.label, detail = detail),
         Level::Info => event!(info, "denied", denial = row.label, detail = detail),
         Level::Warn => event!(warn, "denied", denial = row.label, detail = detail),
         Level::Error => event!(error, "denied", denial = row.label, detail = detail),

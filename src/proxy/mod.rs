@@ -19,6 +19,7 @@ mod upgrade;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
@@ -94,7 +95,7 @@ impl Proxy {
         client: &Client,
     ) -> Result<(Permit, HeaderValue), Denial> {
         if let Some(Refused(reason)) = request.extensions().get::<Refused>() {
-            return Err(Denial::new(*reason));
+            return Err(refused(*reason));
         }
         expectation::check(request)?;
         let host = request::host(request)?;
@@ -192,6 +193,12 @@ impl Proxy {
         headers.insert(CONTENT_LENGTH, self.jwks.len().into());
         Ok(response)
     }
+}
+
+/// What the edge has refused. An overload passes quickly or not at all.
+fn refused(reason: Reason) -> Denial {
+    let denial = Denial::new(reason);
+    if reason == Reason::Overloaded { denial.retry_after(Duration::from_secs(1)) } else { denial }
 }
 
 /// How an answer of this head ends early. Trailers are for HTTP/2, where no length was promised; gRPC-Web has none.

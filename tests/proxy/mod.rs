@@ -16,6 +16,7 @@ mod limits;
 mod live;
 mod messages;
 mod outage;
+mod overload;
 mod rewrite;
 mod streaming;
 mod upstreams;

@@ -1,7 +1,11 @@
 //! `[server]`
 
+use std::time::Duration;
+
 use crate::config::keys::{Given, Key, Shape};
 use crate::config::reader::Context;
+use crate::config::report::Fault;
+use crate::config::units::duration;
 use crate::model::settings::ServerSettings;
 
 pub(in crate::config) const KEYS: &[Key] = &[
@@ -19,10 +23,27 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "How long to go on accepting after becoming unready; \"5s\" in Kubernetes.",
     )
     .default(Given::Text("0s")),
+    Key::new(
+        "shed_above",
+        Shape::Text,
+        "How much work may wait for a worker, in CPU time, before it refuses some requests with 503 (`overloaded`); `\"off\"`: \
+         it never does.",
+    )
+    .default(Given::Text("10ms")),
 ];
 
 const WORKERS: Shape =
     Shape::Either(&[Shape::Integer { min: 1, max: 1024 }, Shape::Choice { now: &["auto"], later: &[] }]);
+
+fn shed_above(text: &str) -> Result<Option<Duration>, Fault> {
+    if text == "off" {
+        return Ok(None);
+    }
+    match duration(text) {
+        Ok(work) if !work.is_zero() => Ok(Some(work)),
+        _ => Err(Fault::new(format!("`{text}` is no amount of work")).help("\"off\", or CPU time: \"1ms\", \"10ms\"")),
+    }
+}
 
 pub(in crate::config) fn read(context: &Context<'_>) -> Option<ServerSettings> {
     let section = context.section("server")?;
@@ -30,5 +51,6 @@ pub(in crate::config) fn read(context: &Context<'_>) -> Option<ServerSettings> {
         workers: section.integer("workers").and_then(|n| usize::try_from(n).ok()),
         shutdown_grace: section.duration("shutdown_grace"),
         drain_delay: section.duration("drain_delay"),
+        shed_above: section.parse("shed_above", shed_above).flatten(),
     })
 }

@@ -102,7 +102,7 @@ fn workers_share_one_socket() {
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 let teller = std::rc::Rc::<super::Teller>::default();
-                tokio::task::LocalSet::new().block_on(&runtime, crate::edge::serve(listeners, teller, drain));
+                tokio::task::LocalSet::new().block_on(&runtime, crate::edge::serve(listeners, teller, drain, None));
             })
         })
         .collect();

@@ -161,7 +161,8 @@ fn run<F: Future<Output = ()>>(settings: ListenerSettings, test: impl FnOnce(Rc<
         let listeners = Arc::new(vec![open(settings).unwrap()]);
         let address = listeners[0].local_addr().unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
         let (teller, drain) = (Rc::<Teller>::default(), Drain::new());
-        let serving = tokio::task::spawn_local(super::serve(Arc::clone(&listeners), Rc::clone(&teller), drain.clone()));
+        let serving =
+            tokio::task::spawn_local(super::serve(Arc::clone(&listeners), Rc::clone(&teller), drain.clone(), None));
         let server = Rc::new(Server { address, teller, drain: drain.clone(), listeners });
         // Only so that a test that fails does not hang.
         let hang = Duration::from_secs(30);

@@ -95,6 +95,8 @@ pub struct ServerSettings {
     pub shutdown_grace: Duration,
     /// How long to go on accepting after becoming unready.
     pub drain_delay: Duration,
+    /// How much work may wait for a worker, in CPU time, before requests are refused; `None`: they never are for that.
+    pub shed_above: Option<Duration>,
 }
 
 /// `[health]`: `/livez`, `/readyz`, `/metrics`, and nothing else.
