@@ -3,6 +3,7 @@
 mod browser;
 mod curl;
 mod front;
+mod grpc;
 mod h2load;
 mod legacy_app;
 mod python;

@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::process::Serving;
@@ -39,7 +40,11 @@ pub struct Server {
 
 impl Server {
     pub fn start(name: &str) -> Self {
-        let serving = Serving::start(script(name).stdin(Stdio::null()));
+        Self::start_with(name, &[])
+    }
+
+    pub fn start_with(name: &str, arguments: &[&str]) -> Self {
+        let serving = Serving::start(script(name).args(arguments).stdin(Stdio::null()));
         let line = serving.prints("listening on ");
         let port = line.rsplit(' ').next().and_then(|port| port.parse().ok());
         Self { port: port.unwrap_or_else(|| panic!("no port: {line}")), serving }
@@ -49,6 +54,18 @@ impl Server {
     #[track_caller]
     pub fn prints(&self, text: &str) -> String {
         self.serving.prints(text)
+    }
+
+    /// Waits until lines with this text have been printed so many times.
+    #[track_caller]
+    pub fn prints_again(&self, text: &str, times: usize) {
+        self.serving.prints_times(text, times);
+    }
+
+    /// Kills it, and waits for its end.
+    pub fn stop(&mut self) {
+        self.serving.signal(Signal::KILL);
+        self.serving.ended();
     }
 
     /// All that it printed so far.

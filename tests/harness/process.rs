@@ -115,6 +115,13 @@ impl Serving {
         self.stdout.wait_for(text)
     }
 
+    /// Waits until so many lines with this text stand on standard output.
+    #[track_caller]
+    pub fn prints_times(&self, text: &str, times: usize) {
+        let enough = |lines: &[String]| lines.iter().filter(|line| line.contains(text)).count() >= times;
+        self.stdout.wait(text, |lines| enough(lines).then_some(()));
+    }
+
     /// What it printed, once it is JSON.
     #[track_caller]
     pub fn prints_json(&self) -> serde_json::Value {
