@@ -111,10 +111,6 @@ def cookie(url, pair):
     assert answer["success"], pair
 
 
-def clear_cookies():
-    browser.call("Network.clearBrowserCookies")
-
-
 def navigate(url):
     """Opens a page, and what there is to see."""
     browser.events.clear()
@@ -146,8 +142,14 @@ def evaluate(expression):
     return answer["result"].get("value")
 
 
+def websocket_handshake():
+    """The status by which the page's WebSocket was agreed to: 101, or 200 over HTTP/2."""
+    return browser.event("Network.webSocketHandshakeResponseReceived")["response"]["status"]
+
+
+actions = [start, cookie, navigate, submit, evaluate, websocket_handshake]
 try:
-    converse({action.__name__: action for action in [start, cookie, clear_cookies, navigate, submit, evaluate]})
+    converse({action.__name__: action for action in actions})
 finally:
     if browser is not None:
         browser.close()

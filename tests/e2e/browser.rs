@@ -77,15 +77,13 @@ impl World {
         self.browser.ask("evaluate", json!({ "expression": expression }))
     }
 
-    /// Methods and paths that were denied for where they came from. A WebSocket begins with GET, or over HTTP/2 with
-    /// CONNECT (RFC 8441): whichever the browser chooses.
+    /// Methods and paths that were denied for where they came from.
     fn cross_site(&self) -> Vec<String> {
         let log = self.front.serving.log();
         let denied = log.lines().filter(|line| line.contains("denial=\"cross_site\""));
         let value =
             |line: &str, name: &str| line.split(name).nth(1).and_then(|rest| rest.split('"').nth(1).map(str::to_owned));
-        let both =
-            |line| Some(format!("{} {}", value(line, "method=")?.replace("CONNECT", "GET"), value(line, "path=")?));
+        let both = |line| Some(format!("{} {}", value(line, "method=")?, value(line, "path=")?));
         denied.filter_map(both).collect()
     }
 
@@ -197,6 +195,8 @@ fn events_and_websockets_of_a_page_are_live_and_end_with_the_session() {
     );
     assert_eq!(world.evaluate("until(() => said.length).then(() => said[0])"), "hello from a page");
     assert_eq!(world.evaluate("socket.protocol"), "chat.v2");
+    let handshake = world.browser.ask("websocket_handshake", json!({}));
+    assert_eq!(handshake, 200, "the browser takes the HTTP/2 connection that it has (RFC 8441)");
     world.evaluate("socket.send(new Blob([new Uint8Array(300000).fill(7)])); socket.binaryType = 'arraybuffer'; 0");
     assert_eq!(world.evaluate("until(() => said.length > 1).then(() => said[1].byteLength)"), 300_000);
 
