@@ -104,6 +104,7 @@ impl Bench {
             introspector: None,
             passwords: None,
             revocations,
+            maintenance: Arc::default(),
             proofs: Instance::new(&settings.dpop, &SystemEntropy),
             limits: Limits::new(&settings.limits, clock.clone()),
             metrics: Arc::new(Metrics::new(&[])),

@@ -1,6 +1,7 @@
-//! Operations over HTTP: `/v1/status`, `/v1/keys`, `/v1/sessions`, `/v1/revocations`.
+//! Operations over HTTP: `/v1/status`, `/v1/keys`, `/v1/sessions`, `/v1/revocations`, `/v1/maintenance`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -11,7 +12,7 @@ use super::operations::{OperationError, Operations, listed};
 use super::readiness::{Phase, Readiness};
 use super::request;
 use super::serve::{Answer, json, problem};
-use super::views::{Revocations, Status};
+use super::views::{Maintenance, Revocations, Status};
 use crate::gate::Shared;
 use crate::model::{Revocation, Timestamp};
 
@@ -77,10 +78,17 @@ impl Api {
                 Err((status, why)) => problem(status, &why),
             },
 
-            (_, "status" | "revocations", None) | (_, "keys" | "sessions", _) => {
+            (&Method::GET, "maintenance", None) => json(StatusCode::OK, &self.maintenance(None)),
+            (&Method::POST, "maintenance", None) => json(StatusCode::OK, &self.maintenance(Some(true))),
+            (&Method::DELETE, "maintenance", None) => json(StatusCode::OK, &self.maintenance(Some(false))),
+
+            (_, "status" | "revocations" | "maintenance", None) | (_, "keys" | "sessions", _) => {
                 problem(StatusCode::METHOD_NOT_ALLOWED, "this cannot be done here")
             }
-            _ => problem(StatusCode::NOT_FOUND, "there are /v1/status, /v1/keys, /v1/sessions and /v1/revocations"),
+            _ => problem(
+                StatusCode::NOT_FOUND,
+                "there are /v1/status, /v1/keys, /v1/sessions, /v1/revocations and /v1/maintenance",
+            ),
         }
     }
 
@@ -90,6 +98,17 @@ impl Api {
         let list = move || listed(|add| shared.revocations.for_each(add), kind.as_deref(), limit, now);
         let listed = tokio::task::spawn_blocking(list).await;
         listed.unwrap_or_else(|_| Err(OperationError::Invalid("the list was cut short".to_owned())))
+    }
+
+    /// Switches the whole instance, if asked to; what holds then. Requests under way go on.
+    fn maintenance(&self, switch: Option<bool>) -> Maintenance {
+        let switched_on = &self.shared.maintenance;
+        if let Some(on) = switch
+            && switched_on.swap(on, Ordering::Relaxed) != on
+        {
+            tracing::warn!(on, "maintenance switched");
+        }
+        Maintenance { switched_on: switched_on.load(Ordering::Relaxed) }
     }
 
     fn status(&self) -> Status {

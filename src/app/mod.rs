@@ -148,6 +148,7 @@ fn shared(
         introspector: introspector(settings, clock)?,
         passwords: passwords(settings, &**entropy)?,
         revocations: RevocationSet::new(settings.max_staleness),
+        maintenance: Arc::default(),
         proofs: Instance::new(&settings.dpop, &**entropy),
         limits: Limits::new(&settings.limits, clock.clone()),
         metrics: metrics.clone(),

@@ -153,5 +153,5 @@ fn handler(parts: WorkerParts) -> Result<Proxy, StartError> {
     let gate = Gate::new(&settings, shared.clone(), store, signer)?;
     let (algorithms, access_log) = (&settings.dpop.algorithms, settings.log.access);
     let proxy = Proxy::new(gate, upstreams, shared, &settings.routes, algorithms, access_log, jwks);
-    Ok(proxy.with_redirects(&settings))
+    Ok(proxy.with_redirects(&settings).with_pages(&settings.pages))
 }

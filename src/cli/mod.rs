@@ -14,6 +14,7 @@ mod health;
 mod init;
 mod keys;
 mod locate;
+mod maintenance;
 mod output;
 mod revocations;
 mod revoke;
@@ -73,6 +74,9 @@ enum Verb {
     /// Show what is revoked.
     #[command(subcommand)]
     Revocations(revocations::Verb),
+    /// Take a running instance out of service for maintenance, and back.
+    #[command(subcommand)]
+    Maintenance(maintenance::Verb),
     /// Make tokens with a development key; take tokens apart.
     #[command(subcommand)]
     Tokens(tokens::Verb),
@@ -95,6 +99,7 @@ impl Verb {
             Self::Sessions(verb) => sessions::run(verb),
             Self::Revoke(verb) => revoke::run(verb),
             Self::Revocations(verb) => revocations::run(verb),
+            Self::Maintenance(verb) => maintenance::run(verb),
             Self::Tokens(verb) => tokens::run(verb),
             Self::Init(args) => init::run(&args),
             Self::Schema => schema::run(),

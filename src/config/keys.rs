@@ -152,6 +152,18 @@ pub(super) const ROOT: &[Key] = &[
     ),
     Key::new("assertion", Shape::Table(section::assertion::KEYS), "The signed statement of identity for upstreams.")
         .default(Given::Table),
+    Key::new(
+        "maintenance",
+        section::maintenance::SHAPE,
+        "Whether everything is down: 503 with `Retry-After`, whatever a route says; live streams go on.",
+    )
+    .default(Given::Boolean(false)),
+    Key::new(
+        "pages",
+        section::pages::SHAPE,
+        "Files of HTML for browsers that are refused, by status: `\"403\"`, `\"4xx\"`, `\"5xx\"`, `default`; with `{{status}}`, \
+         `{{title}}` and `{{decision_id}}`. Absent: a built-in page.",
+    ),
     Key::new("limit", Shape::Map(&Shape::Table(section::limit::KEYS)), "Rate limits, by name."),
     Key::new(
         "roles",

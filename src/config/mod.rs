@@ -206,6 +206,7 @@ fn settings(context: &Context<'_>) -> Option<Settings> {
     let (assertion, limits, roles) = (s::assertion::read(context), s::limit::read(context), s::roles::read(context));
     let dpop = s::dpop::read(context, store.as_ref());
     let upstreams = s::upstream::read(context);
+    let (maintenance, pages) = (s::maintenance::read(context), s::pages::read(context));
     let routes = s::route::read(context, &roles);
     s::binds::check(&listeners, health.as_ref(), admin.as_ref(), context);
     Some(Settings {
@@ -223,6 +224,8 @@ fn settings(context: &Context<'_>) -> Option<Settings> {
         basic,
         api_key: api_key?,
         mtls,
+        maintenance,
+        pages,
         assertion: assertion?,
         limits,
         roles,

@@ -25,7 +25,8 @@ impl<'a> Context<'a> {
         self.whole().table(name)
     }
 
-    fn whole(&'a self) -> Section<'a> {
+    /// The top level.
+    pub(super) fn whole(&'a self) -> Section<'a> {
         Section { context: self, table: self.root, path: String::new(), place: Place::DEFAULT }
     }
 

@@ -19,8 +19,9 @@ use crate::model::observer::Unobserved;
 use crate::model::settings::{
     Accept, AdminSettings, Algorithm, ApiKeySettings, AssertionSettings, Bind, ClaimPointers, DpopSettings,
     HeaderPreset, HostPattern, HttpLimits, IdentityHeaders, IssuerSettings, KeySource, ListenerSettings, LogSettings,
-    OnStale, PathPattern, PathSegment, PathTolerance, ReplayScope, RoleTable, RouteChanges, RouteMatch, RouteSettings,
-    Serve, ServerSettings, SessionLayout, SessionSettings, Settings, StoreKind, StoreSettings, StreamGrace,
+    MaintenanceSettings, OnStale, PagesSettings, PathPattern, PathSegment, PathTolerance, ReplayScope, RoleTable,
+    RouteChanges, RouteMatch, RouteSettings, Serve, ServerSettings, SessionLayout, SessionSettings, Settings,
+    StoreKind, StoreSettings, StreamGrace,
 };
 use crate::model::{Client, Clock, CredentialKind, Principal, Secret, SystemEntropy, Timestamp, Verified};
 use crate::store::Store;
@@ -69,6 +70,7 @@ pub(crate) fn shared(clock: Arc<dyn Clock>) -> Arc<Shared> {
         limits: Limits::new(&BTreeMap::new(), Arc::clone(&clock)),
         introspector: None,
         passwords: None,
+        maintenance: Arc::default(),
         metrics: Arc::new(Metrics::new(&[])),
         clock,
         entropy: Arc::new(SystemEntropy),
@@ -95,6 +97,7 @@ pub(crate) fn route() -> RouteSettings {
         forward_credentials: false,
         websocket_bearer: false,
         security_headers: false,
+        maintenance: MaintenanceSettings::default(),
         tolerate: PathTolerance::default(),
     }
 }
@@ -209,6 +212,8 @@ pub(crate) fn settings(routes: Vec<RouteSettings>) -> Settings {
         dpop: dpop_settings(),
         opaque: None,
         basic: None,
+        maintenance: MaintenanceSettings::default(),
+        pages: PagesSettings::default(),
         api_key: ApiKeySettings { header: HeaderName::from_static("x-api-key"), environment: "test".into() },
         mtls: vec![],
         assertion: assertion_settings(),

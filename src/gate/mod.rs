@@ -12,6 +12,7 @@ pub mod fuzzing;
 pub mod headers;
 pub mod identity;
 pub mod limit;
+mod maintenance;
 pub mod permit;
 mod plan;
 pub mod policy;
@@ -21,6 +22,7 @@ pub mod route;
 pub mod tenure;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
@@ -31,7 +33,7 @@ use self::plan::Plan;
 use self::route::Router;
 use crate::crypto::{Introspector, Issuers, Signer};
 use crate::model::denial::Reason;
-use crate::model::settings::{LimitStage, Settings};
+use crate::model::settings::{LimitStage, MaintenanceSettings, Settings};
 use crate::model::{Client, Clock, CredentialKind, Denial, Entropy, Identity, Secret, Timestamp, Verified};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -75,6 +77,8 @@ pub struct Shared {
     pub proofs: proof::Instance,
     /// Counters of limits.
     pub limits: limit::Limits,
+    /// Whether an operator has switched the whole instance to maintenance.
+    pub maintenance: Arc<AtomicBool>,
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// The clock.
@@ -91,6 +95,7 @@ pub struct Gate {
     identities: identity::Identities,
     prover: proof::Prover,
     hygiene: Arc<headers::Hygiene>,
+    maintenance: MaintenanceSettings,
 }
 
 /// Why a gate cannot be built from settings that `config` found good.
@@ -107,6 +112,7 @@ impl Gate {
             prover: proof::Prover::new(&settings.dpop, store.replays.clone(), shared.clone()),
             identities: identity::Identities::new(settings, shared.clone(), store),
             hygiene: Arc::new(headers::Hygiene::new(settings)),
+            maintenance: settings.maintenance.clone(),
             shared,
         })
     }
@@ -164,6 +170,9 @@ impl Gate {
         let (address, plan) = (client.address, routed.route);
         let route = &plan.settings;
 
+        if plan.destination != Destination::AssertionKeys {
+            maintenance::check(&self.shared, &self.maintenance, &route.maintenance, address)?;
+        }
         plan.limits.check(LimitStage::BeforeAuthentication, address, None)?; // 2 limit
         let found = self.reader.read(headers, client, &plan.accepts, route.websocket_bearer)?; // 3 credential
         let (identity, companion) = self.identify(plan, found, client, now).await?; // 4 identity

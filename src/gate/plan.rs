@@ -15,7 +15,8 @@ use super::{GateError, Shared};
 use crate::crypto::Signer;
 use crate::model::CredentialKind;
 use crate::model::settings::{
-    Accept, HeaderPreset, IdentityHeaders, OnStale, PathTolerance, RouteChanges, RouteSettings, Settings, StreamGrace,
+    Accept, HeaderPreset, IdentityHeaders, MaintenanceSettings, OnStale, PathTolerance, RouteChanges, RouteSettings,
+    Settings, StreamGrace,
 };
 
 /// One route with all its stages.
@@ -142,6 +143,7 @@ fn assertion_keys_route(listener: &Arc<str>) -> RouteSettings {
         forward_credentials: false,
         websocket_bearer: false,
         security_headers: false,
+        maintenance: MaintenanceSettings::default(),
         tolerate: PathTolerance::default(),
     }
 }

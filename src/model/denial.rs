@@ -320,6 +320,8 @@ reasons! {
     UpstreamUnhealthy: 503, UNAVAILABLE, None, Error, "upstream_unhealthy", "The service behind is not well";
 
     // ── ours ──
+    /// The route, or the whole instance, is down for maintenance.
+    Maintenance: 503, UNAVAILABLE, None, Info, "maintenance", "Down for maintenance";
     /// More requests come than can be answered.
     Overloaded: 503, UNAVAILABLE, None, Debug, "overloaded", "The service is overloaded";
     /// A fault of ours.

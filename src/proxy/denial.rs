@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 
 use super::Body;
+use super::pages::Pages;
 use super::request::REQUEST_ID;
 use crate::gate::proof::DPOP_NONCE;
 use crate::model::denial::{Challenge, Reason, Row, UsedUp};
@@ -26,6 +29,8 @@ pub(super) struct Asked<'a> {
     pub(super) request_id: &'a HeaderValue,
     /// Its gRPC content type, for a gRPC client.
     pub(super) grpc: Option<&'static str>,
+    /// What it looks like to people, for who prefers that.
+    pub(super) pages: Option<&'a Pages>,
 }
 
 /// Which kinds of challenge each route's 401 carries.
@@ -66,7 +71,14 @@ impl Challenges {
         let row = denial.reason.row();
         let mut response = match asked.grpc {
             Some(content_type) => grpc(row, content_type),
-            None => problem(denial.reason, asked),
+            None => {
+                let mut response = match asked.pages {
+                    Some(pages) => pages.answer(row, asked.id, asked.method),
+                    None => problem(denial.reason, asked),
+                };
+                response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+                response
+            }
         };
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -180,7 +192,9 @@ pub(super) fn public_code(reason: Reason) -> &'static str {
         | Reason::ProofsFull
         | Reason::IntrospectionUnavailable => "cannot_decide",
         Reason::SessionUnknown | Reason::SessionUnreadable => "session_unknown",
-        Reason::DeniedByRule | Reason::NotAllowed | Reason::IdentityNotEncodable => "not_allowed",
+        Reason::DeniedByRule | Reason::NotAllowed | Reason::RewriteGuarded | Reason::IdentityNotEncodable => {
+            "not_allowed"
+        }
         _ if row.challenge == Challenge::InvalidToken => "invalid_token",
         _ if row.challenge == Challenge::InvalidProof => "invalid_dpop_proof",
         _ => row.label,

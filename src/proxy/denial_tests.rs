@@ -10,7 +10,7 @@ static REQUEST: HeaderValue = HeaderValue::from_static("a-proxys-own-name");
 const ID: DecisionId = DecisionId::from_bytes([0x5a; 16]);
 
 fn asked(method: &Method) -> Asked<'_> {
-    Asked { method, version: Version::HTTP_11, id: ID, request_id: &REQUEST, grpc: None }
+    Asked { method, version: Version::HTTP_11, id: ID, request_id: &REQUEST, grpc: None, pages: None }
 }
 
 fn route(kinds: &[CredentialKind]) -> Arc<RouteSettings> {

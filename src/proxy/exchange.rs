@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, Request, Response, Uri, Version};
 use super::denial::{Asked, grpc_content_type};
 use super::log::{Line, Outcome};
 use super::request::{REQUEST_ID, request_id};
-use super::{Body, Proxy, log};
+use super::{Body, Proxy, log, pages};
 use crate::edge::Connection;
 use crate::gate::permit::Answer;
 use crate::model::{Client, DecisionId, Denial};
@@ -33,6 +33,8 @@ pub(super) struct Exchange<'a> {
     method: Method,
     uri: Uri,
     grpc: Option<&'static str>,
+    /// Whether a refusal is for people.
+    html: bool,
     /// Whose page asks, where a route cares.
     origin: Option<HeaderValue>,
     /// Whether the client holds its body back; without a word to go on, nobody knows whether it follows.
@@ -63,6 +65,7 @@ impl<'a> Exchange<'a> {
             uri: request.uri().clone(),
             // Its denials are a 200, which would tell who wants a tunnel that there is one.
             grpc: grpc_content_type(request.headers()).filter(|_| *request.method() != Method::CONNECT),
+            html: pages::are_wanted(request.headers()),
             origin: proxy.cors.origin(request.headers()),
             holds_back: request.version() < Version::HTTP_2 && request.headers().contains_key(EXPECT),
             preflight: false,
@@ -105,6 +108,7 @@ impl<'a> Exchange<'a> {
             id: self.id,
             request_id: &self.request_id,
             grpc: self.grpc,
+            pages: self.html.then_some(&self.proxy.pages),
         }
     }
 

@@ -12,6 +12,7 @@ mod hop_by_hop;
 mod ids;
 mod live;
 mod log;
+mod pages;
 mod redirect;
 mod request;
 mod security_headers;
@@ -33,13 +34,14 @@ use self::exchange::Exchange;
 use self::extended_connect::Handshake;
 use self::ids::Ids;
 use self::live::{Hold, Live, Upload, unless_ended};
+use self::pages::Pages;
 use self::redirect::Secure;
 use self::request::Told;
 use crate::edge::{Connection, Handler, Hangup, Refused};
 use crate::gate::permit::{Answer, Destination};
 use crate::gate::{CheckRequest, Gate, Permit, Shared};
 use crate::model::denial::Reason;
-use crate::model::settings::{Algorithm, RouteSettings, Serve, Settings};
+use crate::model::settings::{Algorithm, PagesSettings, RouteSettings, Serve, Settings};
 use crate::model::{Client, Denial};
 use crate::upstream::{ResponseBody, Upstreams};
 
@@ -57,6 +59,7 @@ pub struct Proxy {
     ids: Ids,
     live: Rc<Live>,
     secure: Vec<Secure>,
+    pages: Pages,
 }
 
 impl Proxy {
@@ -78,8 +81,14 @@ impl Proxy {
         let realm = shared.passwords.as_ref().map(|passwords| passwords.realm());
         let challenges = Challenges::new(routes, proof_algorithms).with_realm(realm);
         let cors = CorsByRoute::new(routes);
-        let (ids, secure) = (Ids::default(), Vec::new());
-        Self { gate, upstreams, shared, challenges, cors, access_log, jwks, ids, live, secure }
+        let (ids, secure, pages) = (Ids::default(), Vec::new(), Pages::new(&PagesSettings::default()));
+        Self { gate, upstreams, shared, challenges, cors, access_log, jwks, ids, live, secure, pages }
+    }
+
+    /// With what refusals look like to people.
+    #[must_use]
+    pub fn with_pages(self, settings: &PagesSettings) -> Self {
+        Self { pages: Pages::new(settings), ..self }
     }
 
     /// With what listeners that redirect to HTTPS know of those that serve it.

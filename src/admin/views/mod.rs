@@ -48,6 +48,13 @@ pub struct KeyView {
     pub revoked_at: Option<String>,
 }
 
+/// Whether the instance is switched to maintenance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maintenance {
+    /// By an operator, whatever the configuration says.
+    pub switched_on: bool,
+}
+
 /// Whether a key can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

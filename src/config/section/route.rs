@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{accept, conflicts, cors, edits, identity, listener, pattern, redirects, rewrite, rule, upstream};
+use super::{
+    accept, conflicts, cors, edits, identity, listener, maintenance, pattern, redirects, rewrite, rule, upstream,
+};
 use crate::config::keys::{Given, Key, Shape, TEXTS};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
@@ -71,6 +73,8 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "`\"standard\"`: `X-Content-Type-Options`, `Referrer-Policy` and `X-Frame-Options` where the upstream says nothing.",
     )
     .default(Given::Text("none")),
+    Key::new("maintenance", maintenance::SHAPE, "Whether it is down: 503 with `Retry-After`; live streams go on.")
+        .default(Given::Boolean(false)),
     Key::new("tolerate", Shape::List(&TOLERATE), "Forms of path that would otherwise be refused.")
         .default(Given::Texts(&[])),
     Key::later("login"),
@@ -177,6 +181,7 @@ fn route(
         forward_credentials: section.boolean("forward_credentials"),
         websocket_bearer: section.boolean("websocket_bearer"),
         security_headers: section.text("security_headers") == Some("standard"),
+        maintenance: section.maintenance(),
         tolerate: PathTolerance {
             encoded_slash: tolerates("encoded_slash"),
             encoded_backslash: tolerates("encoded_backslash"),

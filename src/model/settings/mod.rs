@@ -9,6 +9,8 @@ mod cors;
 mod dpop;
 mod identity;
 mod listener;
+mod maintenance;
+mod pages;
 mod redis;
 mod route;
 mod upstream;
@@ -30,6 +32,8 @@ pub use identity::{
     PhpHandler, SessionIdForm, SessionLayout, SessionSettings,
 };
 pub use listener::{Bind, CertificateFiles, ClientAuth, HttpLimits, ListenerSettings, Origin, Serve, TlsSettings};
+pub use maintenance::MaintenanceSettings;
+pub use pages::{PageFor, PagePiece, PageTemplate, PagesSettings};
 pub use redis::{RedisAddress, RedisNode, RedisSettings, RedisTls, SentinelSettings};
 pub use route::{
     Accept, Alternative, HeaderPreset, HostPattern, IdentityField, IdentityHeaders, OnStale, PathPattern, PathSegment,
@@ -74,6 +78,10 @@ pub struct Settings {
     pub api_key: ApiKeySettings,
     /// `[[mtls]]`, in order: the first match wins.
     pub mtls: Vec<MtlsRule>,
+    /// `maintenance` of the whole instance
+    pub maintenance: MaintenanceSettings,
+    /// `[pages]`
+    pub pages: PagesSettings,
     /// `[assertion]`
     pub assertion: AssertionSettings,
     /// `[limit.NAME]`, by name.

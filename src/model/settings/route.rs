@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
-use super::{CorsSettings, Origin, RouteChanges, Rule};
+use super::{CorsSettings, MaintenanceSettings, Origin, RouteChanges, Rule};
 use crate::model::CredentialKind;
 
 /// One route, defaults applied.
@@ -45,6 +45,8 @@ pub struct RouteSettings {
     pub websocket_bearer: bool,
     /// Whether answers get the standard security headers that the upstream does not set.
     pub security_headers: bool,
+    /// Whether it is down.
+    pub maintenance: MaintenanceSettings,
     /// Forms of path that would otherwise be refused.
     pub tolerate: PathTolerance,
 }

@@ -102,6 +102,7 @@ impl World {
             metrics: Arc::new(Metrics::new(&[])),
             clock: clock.clone(),
             entropy: Arc::new(SystemEntropy),
+            maintenance: Arc::default(),
             proofs: Instance::new(&settings.dpop, &SystemEntropy),
             introspector: None,
             passwords: None,
