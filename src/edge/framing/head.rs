@@ -5,10 +5,15 @@
 
 use std::ops::Range;
 
+use http::uri::Authority;
 use memchr::memchr;
 
 use super::FramingLimits;
 use crate::model::denial::Reason;
+
+/// Longest target and field name that the types behind hyper hold, in bytes.
+const LONGEST_TARGET: usize = 65_534;
+const LONGEST_NAME: usize = 65_535;
 
 /// A head that can be read in one way only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +151,9 @@ impl HeadScan {
         if colon == 0 || line.get(colon) != Some(&b':') {
             return Err(Reason::AmbiguousFraming);
         }
+        if colon > LONGEST_NAME {
+            return Err(Reason::HeadTooLarge);
+        }
         let (name, value) = (line.get(..colon).unwrap_or_default(), line.get(colon + 1..).unwrap_or_default());
         if !is_clean(value) {
             return Err(Reason::AmbiguousFraming);
@@ -191,6 +199,10 @@ impl HeadScan {
             (Some(authority), Some(host)) if !part(authority).eq_ignore_ascii_case(part(host)) => {
                 return Err(Reason::TargetForm);
             }
+            // What can stand in `Host`, where it is only compared, need not be an authority that can be read.
+            (Some(authority), Some(_)) if Authority::try_from(part(authority)).is_err() => {
+                return Err(Reason::TargetForm);
+            }
             _ => {}
         }
         let body = if self.chunked { BodyLength::Chunked } else { BodyLength::Sized(self.content_length.unwrap_or(0)) };
@@ -198,9 +210,18 @@ impl HeadScan {
     }
 }
 
+/// What RFC 3986 has in no target. hyper lets some of it pass in a path or in a query; what it does not, is refused here
+/// first, with a reason.
 fn check_target_bytes(target: &[u8]) -> Result<(), Reason> {
+    if target.len() > LONGEST_TARGET {
+        return Err(Reason::HeadTooLarge);
+    }
+    let mut in_query = false;
     for byte in target {
         match byte {
+            b'?' => in_query = true,
+            b'`' if !in_query => return Err(Reason::TargetForm),
+            b'"' if in_query => return Err(Reason::TargetForm),
             b'#' => return Err(Reason::Fragment),
             b'\\' => return Err(Reason::Backslash),
             0..=0x20 | 0x7f => return Err(Reason::ControlCharacter),

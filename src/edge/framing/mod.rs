@@ -146,4 +146,6 @@ impl Framing {
 #[cfg(test)]
 pub(super) mod corpus;
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod tests;
