@@ -87,8 +87,10 @@ fn text(made: &Value, place: &str) -> String {
     text.unwrap_or_else(|| panic!("no `{place}` in {made:#}")).to_owned()
 }
 
+/// Nothing is refused for want of CPU time: that of a build without optimization on a busy machine says nothing.
 const PREAMBLE: &str = r#"
 server.workers = 2
+server.shed_above = "off"
 admin.socket = "admin.sock"
 store.url = "memory:"
 listener.main.bind = "127.0.0.1:0"

@@ -18,9 +18,11 @@ fn the_walk_works_as_printed() {
     let started = [Started { program: "radicale", printed: 5232 }, Started { program: "portcullis", printed: 8443 }];
     let path = program("radicale").parent().expect("a folder").to_owned();
     let Walked { stdout, stderr, statuses } = walk(DOCUMENT, &started, &[path]);
-    let expected = "207 207 401 401 401 201 201 200 403 403 403 207 200 401 200 200";
+    let expected = "207 207 401 401 401 201 201 200 403 403 403 207 207 200 401 200 200";
     assert_eq!(statuses.join(" "), expected, "{stdout}\n{stderr}");
     assert!(stdout.contains("SUMMARY:lunch") && stdout.contains("Radicale Web Interface"), "{stdout}");
+
+    assert!(!stdout.contains("forged"), "{stdout}");
 
     let install = blocks(DOCUMENT).into_iter().find(|block| block.kind == "sh").expect("how to install it").text;
     let version = include_str!("requirements.txt").lines().find(|line| line.starts_with("Radicale==")).unwrap();

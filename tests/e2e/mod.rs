@@ -7,4 +7,5 @@ mod grpc;
 mod h2load;
 mod legacy_app;
 mod python;
+mod setup;
 mod websocket;
