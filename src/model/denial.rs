@@ -190,6 +190,9 @@ reasons! {
     TargetForm: 400, INVALID_ARGUMENT, None, Info, "target_form", "The request target is not in a form that is served here";
     /// No `Host`, several, or one that is no host.
     InvalidHost: 400, INVALID_ARGUMENT, None, Info, "invalid_host", "The Host is missing, repeated or malformed";
+    /// A request for another host than its connection was opened for, where client certificates count (RFC 9110, section
+    /// 15.5.20).
+    Misdirected: 421, INVALID_ARGUMENT, None, Info, "misdirected", "This host is served over connections of its own";
     /// Message framing that two parsers could read differently.
     AmbiguousFraming: 400, INVALID_ARGUMENT, None, Warn, "ambiguous_framing", "The message framing is ambiguous";
     /// A request head with more fields or bytes than the listener takes (RFC 6585, section 5).

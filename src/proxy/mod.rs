@@ -12,6 +12,7 @@ mod hop_by_hop;
 mod ids;
 mod live;
 mod log;
+mod misdirected;
 mod pages;
 mod redirect;
 mod request;
@@ -34,6 +35,7 @@ use self::exchange::Exchange;
 use self::extended_connect::Handshake;
 use self::ids::Ids;
 use self::live::{Hold, Live, Upload, unless_ended};
+use self::misdirected::CertificateHosts;
 use self::pages::Pages;
 use self::redirect::Secure;
 use self::request::Told;
@@ -60,6 +62,7 @@ pub struct Proxy {
     live: Rc<Live>,
     secure: Vec<Secure>,
     pages: Pages,
+    certificate_hosts: CertificateHosts,
 }
 
 impl Proxy {
@@ -81,8 +84,22 @@ impl Proxy {
         let realm = shared.passwords.as_ref().map(|passwords| passwords.realm());
         let challenges = Challenges::new(routes, proof_algorithms).with_realm(realm);
         let cors = CorsByRoute::new(routes);
-        let (ids, secure, pages) = (Ids::default(), Vec::new(), Pages::new(&PagesSettings::default()));
-        Self { gate, upstreams, shared, challenges, cors, access_log, jwks, ids, live, secure, pages }
+        let (ids, secure, certificate_hosts) = (Ids::default(), Vec::new(), CertificateHosts::new(routes));
+        let pages = Pages::new(&PagesSettings::default());
+        Self {
+            gate,
+            upstreams,
+            shared,
+            challenges,
+            cors,
+            access_log,
+            jwks,
+            ids,
+            live,
+            secure,
+            pages,
+            certificate_hosts,
+        }
     }
 
     /// With what refusals look like to people.
@@ -108,6 +125,7 @@ impl Proxy {
         }
         expectation::check(request)?;
         let host = request::host(request)?;
+        self.certificate_hosts.check(connection, &host)?;
         let permit = self.gate.check(&self.head(request, &connection.listener.name, connection, client, &host)).await?;
         Ok((permit, host))
     }

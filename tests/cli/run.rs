@@ -7,7 +7,7 @@ use portcullis::model::{Clock, SystemClock};
 use rustix::process::Signal;
 
 use super::SIDECAR;
-use crate::harness::http::{Wire, get, post};
+use crate::harness::http::{Wire, get, post, send};
 use crate::harness::process::{Serving, folder, run};
 use crate::harness::redis::Redis;
 use crate::harness::upstream::Upstream;
@@ -58,6 +58,11 @@ fn f64_operations_are_not_where_probes_and_clients_are() {
     let token = "Authorization: Bearer 0123456789abcdef0123456789abcdef\r\n";
     assert_eq!(get(admin, "/v1/keys", token).status, 200);
     assert_eq!(get(admin, "/v1/keys", &format!("{token}Origin: http://evil.example\r\n")).status, 403);
+    for host in ["evil.example", "127.0.0.1.evil.example", "127.0.0.1:1"] {
+        let request = format!("GET /v1/keys HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{token}\r\n");
+        let answer = send(admin, request);
+        assert!((400..500).contains(&answer.status), "{host}: {}", answer.head);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What happens before a request is decided, through the built binary.
 
 mod http2;
+mod misdirected;
 mod proxy_protocol;
 mod redirect;
 mod security_headers;

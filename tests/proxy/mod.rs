@@ -19,6 +19,7 @@ mod messages;
 mod outage;
 mod overload;
 mod pages;
+mod pooling;
 mod rewrite;
 mod streaming;
 mod upstreams;
