@@ -20,8 +20,8 @@ use crate::model::settings::{
     Accept, AdminSettings, Algorithm, ApiKeySettings, AssertionSettings, Bind, ClaimPointers, DpopSettings,
     HeaderPreset, HostPattern, HttpLimits, IdentityHeaders, IssuerSettings, KeySource, ListenerSettings, LogSettings,
     MaintenanceSettings, OnStale, PagesSettings, PathPattern, PathSegment, PathTolerance, ReplayScope, RoleTable,
-    RouteChanges, RouteMatch, RouteSettings, Serve, ServerSettings, SessionLayout, SessionSettings, Settings,
-    StoreKind, StoreSettings, StreamGrace,
+    RouteBounds, RouteChanges, RouteMatch, RouteSettings, Serve, ServerSettings, SessionLayout, SessionSettings,
+    Settings, StoreKind, StoreSettings, StreamGrace,
 };
 use crate::model::{Client, Clock, CredentialKind, Principal, Secret, SystemEntropy, Timestamp, Verified};
 use crate::store::Store;
@@ -94,6 +94,7 @@ pub(crate) fn route() -> RouteSettings {
         origins: vec![],
         cors: None,
         changes: RouteChanges::default(),
+        bounds: RouteBounds::default(),
         forward_credentials: false,
         websocket_bearer: false,
         security_headers: false,

@@ -15,8 +15,8 @@ use super::{GateError, Shared};
 use crate::crypto::Signer;
 use crate::model::CredentialKind;
 use crate::model::settings::{
-    Accept, HeaderPreset, IdentityHeaders, MaintenanceSettings, OnStale, PathTolerance, RouteChanges, RouteSettings,
-    Settings, StreamGrace,
+    Accept, HeaderPreset, IdentityHeaders, MaintenanceSettings, OnStale, PathTolerance, RouteBounds, RouteChanges,
+    RouteSettings, Settings, StreamGrace,
 };
 
 /// One route with all its stages.
@@ -140,6 +140,7 @@ fn assertion_keys_route(listener: &Arc<str>) -> RouteSettings {
         origins: Vec::new(),
         cors: None,
         changes: RouteChanges::default(),
+        bounds: RouteBounds::default(),
         forward_credentials: false,
         websocket_bearer: false,
         security_headers: false,

@@ -309,6 +309,8 @@ reasons! {
     IdentityNotEncodable: 403, PERMISSION_DENIED, None, Warn, "identity_not_encodable", "Not allowed";
 
     // ── behind us ──
+    /// The request's body is larger than the route's `max_body`.
+    BodyTooLarge: 413, RESOURCE_EXHAUSTED, None, Info, "body_too_large", "The request body is too large";
     /// The request's body came too slowly or broke off.
     BodyIncomplete: 400, INVALID_ARGUMENT, None, Info, "body_incomplete", "The request body is incomplete";
     /// No connection to the upstream.

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -9,10 +10,11 @@ use http_body::{Frame, SizeHint};
 
 use super::denial::grpc_message;
 use super::live::{Ended, Hold};
+use super::stall::Patient;
 use crate::model::denial::Reason;
 use crate::upstream::{BodyError, ResponseBody};
 
-/// The body of an answer: our own bytes, or an upstream's stream. Nothing is boxed on the way.
+/// The body of an answer: our own bytes, or an upstream's stream. Nothing is boxed on the way but what has a clock.
 #[derive(Debug)]
 pub struct Body(Kind);
 
@@ -21,9 +23,10 @@ enum Kind {
     Own(Option<Bytes>),
     Upstream(ResponseBody),
     Held(ResponseBody, Hold, Farewell),
+    Patient(Box<Patient>),
 }
 
-/// How a body ends whose credential has ended.
+/// How a body ends before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Farewell {
     /// It breaks off: HTTP/1.1 closes the connection without the last chunk, HTTP/2 resets the stream.
@@ -53,6 +56,16 @@ impl Body {
             _ => Self::from(body),
         }
     }
+
+    /// The same, its upstream having so long for each next part.
+    pub(super) fn within(self, idle: Option<Duration>, farewell: Farewell) -> Self {
+        match idle {
+            Some(idle) if !http_body::Body::is_end_stream(&self) => {
+                Self(Kind::Patient(Box::new(Patient::new(self, idle, farewell))))
+            }
+            _ => self,
+        }
+    }
 }
 
 impl From<ResponseBody> for Body {
@@ -69,6 +82,7 @@ impl http_body::Body for Body {
         let (reason, farewell) = match &mut self.0 {
             Kind::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Upstream(body) => return Pin::new(body).poll_frame(cx),
+            Kind::Patient(patient) => return patient.poll_frame(cx),
             Kind::Held(body, hold, farewell) => match hold.ended() {
                 Some(reason) => (reason, *farewell),
                 None => {
@@ -92,6 +106,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Own(bytes) => bytes.is_none(),
             Kind::Upstream(body) | Kind::Held(body, ..) => body.is_end_stream(),
+            Kind::Patient(patient) => patient.is_end_stream(),
         }
     }
 
@@ -99,11 +114,13 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Kind::Upstream(body) | Kind::Held(body, ..) => body.size_hint(),
+            Kind::Patient(patient) => patient.size_hint(),
         }
     }
 }
 
-fn grpc_trailers(reason: Reason) -> HeaderMap {
+/// The status of gRPC, and what it means.
+pub(super) fn grpc_trailers(reason: Reason) -> HeaderMap {
     let row = reason.row();
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", u16::from(row.grpc).into());

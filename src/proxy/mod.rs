@@ -1,6 +1,7 @@
 //! Enforces inline: check → inject → dispatch → log.
 
 mod body;
+mod body_limit;
 mod cors;
 mod denial;
 mod edits;
@@ -17,6 +18,7 @@ mod pages;
 mod redirect;
 mod request;
 mod security_headers;
+mod stall;
 mod upgrade;
 
 use std::rc::Rc;
@@ -29,6 +31,7 @@ use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 
 use self::body::Farewell;
+use self::body_limit::Meter;
 use self::cors::CorsByRoute;
 use self::denial::Challenges;
 use self::exchange::Exchange;
@@ -172,6 +175,7 @@ impl Proxy {
             Destination::Preflight => return Ok(cors::preflight()),
             Destination::Upstream(_) => {}
         }
+        let meter = body_limit::admit(request.body(), permit.route().bounds.max_body)?;
         let client_side = told.websocket.then(|| hyper::upgrade::on(&mut request));
         // What the edge told us in there is not for the upstream's connection.
         request.extensions_mut().clear();
@@ -180,9 +184,11 @@ impl Proxy {
             handshake.ask(request.headers_mut());
         }
         let version = told.version;
-        let request = request.map(|body| Upload::new(body, hold.as_ref()));
+        let request = request.map(|body| Upload::new(body, hold.as_ref(), meter.as_ref()));
         let forwarded = self.upstreams.forward(permit, request, told.client.address);
-        let mut response = unless_ended(hold.as_ref(), forwarded).await??;
+        let mut response = unless_ended(hold.as_ref(), forwarded)
+            .await?
+            .map_err(|denial| meter.as_ref().and_then(Meter::denial).unwrap_or(denial))?;
         let granted = upgrade::is_granted(&response)
             .ok_or_else(|| Denial::because(Reason::UpstreamFailed, "101 for another protocol than was asked for"))?;
         if let Some(handshake) = &handshake {
@@ -196,7 +202,8 @@ impl Proxy {
         }
         let Some(client_side) = client_side.filter(|_| granted) else {
             let farewell = farewell(&response, version);
-            return Ok(response.map(|body| Body::held(body, hold, farewell)));
+            let idle = answer.route.bounds.stream_idle;
+            return Ok(response.map(|body| Body::held(body, hold, farewell).within(idle, farewell)));
         };
         if handshake.is_none() {
             upgrade::ask(response.headers_mut());

@@ -67,21 +67,25 @@ impl Upstream {
         Ok(Self { settings: settings.clone(), pools, chooser, health, budget })
     }
 
-    /// Sends to the next endpoint that can be had, within the time that all tries have together.
+    /// Sends to the next endpoint that can be had, within the time that all tries have together: the upstream's, or
+    /// `within` where that is less.
     pub(super) async fn send(
         &self,
         request: Request<RequestBody>,
         progress: &Progress,
         client: IpAddr,
+        within: Option<Duration>,
     ) -> Result<Response<ResponseBody>, Denial> {
         let key = self.chooser.key(request.headers(), client);
         let tried = Cell::new(None);
         let tries = self.try_each(request, progress, key, &tried);
-        let Some(limit) = self.settings.timeouts.total else { return tries.await };
+        let own = self.settings.timeouts.total;
+        let Some(limit) = own.into_iter().chain(within).min() else { return tries.await };
         tokio::time::timeout(limit, tries).await.unwrap_or_else(|_| {
             let who = if progress.awaits_client() { Reason::BodyIncomplete } else { Reason::UpstreamTimeout };
             let why = Denial::because(who, format!("{}: no answer within {limit:?} in total", self.settings.name));
-            if let (Some(only), Reason::UpstreamTimeout) = (tried.get(), who) {
+            // A route that waits for less than others do says nothing of the endpoint.
+            if let (Some(only), Reason::UpstreamTimeout, true) = (tried.get(), who, own == Some(limit)) {
                 self.health.failed(only, &why);
             }
             Err(why)

@@ -65,7 +65,8 @@ impl Upstreams {
 
     /// Sends a permitted request to the upstream of its permit, with the method and target of its permit, and returns
     /// the head of the answer; bodies stream both ways. Consumes the permit: one decision, one forward. Headers must be
-    /// as the upstream may see them. `client` is who asks, where endpoints are chosen by that.
+    /// as the upstream may see them. `client` is who asks, where endpoints are chosen by that. The route's own timeout
+    /// counts where it is less than that of the upstream.
     ///
     /// The answer's head says nothing of how its body was framed on the upstream's connection. Dropping the future or
     /// the answer's body closes that connection.
@@ -91,8 +92,9 @@ impl Upstreams {
         // Whatever the client spoke: an HTTP/2 version would be written as an HTTP/1 one without its framing rules.
         head.version = Version::HTTP_11;
         request::frame(&mut head, &body)?;
+        let within = permit.route().bounds.timeout;
         let (body, progress) = RequestBody::new(body, Some(permit));
-        upstream.send(Request::from_parts(head, body), &progress, client).await
+        upstream.send(Request::from_parts(head, body), &progress, client, within).await
     }
 }
 

@@ -258,3 +258,20 @@ fn a_tls_listener_speaks_the_version_that_alpn_chose() {
     let untrusted = curl(&["--http2"]);
     assert!(!untrusted.0, "a certificate that nobody vouches for: {untrusted:?}");
 }
+
+#[test]
+fn f61_a_body_that_is_too_large_is_refused_with_and_without_a_length() {
+    let upstream = Upstream::start();
+    let portcullis = Portcullis::start(&format!(
+        "[route.x]\nmatch = \"/x\"\naccept = \"anyone\"\nmax_body = \"4B\"\nupstream = \"{}\"",
+        upstream.url()
+    ));
+    let to = portcullis.address();
+    for (body, status) in [("1234", 200), ("12345", 413)] {
+        assert_eq!(only(send(to, vec![request("POST", "/x", &[], body)])).head.status(), status);
+        let frame = Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from_static(body.as_bytes())));
+        let streamed = Request::post("http://a/x").body(StreamBody::new(futures_util::stream::iter([frame])));
+        assert_eq!(only(exchange(to, vec![streamed.expect("a request")])).head.status(), status, "without a length");
+    }
+    assert_eq!(upstream.received().len(), 2);
+}

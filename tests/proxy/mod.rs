@@ -1,6 +1,7 @@
 //! What the proxy does with requests and answers, through real sockets.
 
 mod assertion;
+mod bodies;
 mod conformance_http1;
 mod corpus;
 mod cors;

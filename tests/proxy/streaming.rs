@@ -16,7 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const BLOCKED: Duration = Duration::from_millis(300);
 
 fn start(upstream: SocketAddr) -> Portcullis {
-    Portcullis::start(&format!("[route.all]\nmatch = \"/x\"\naccept = \"anyone\"\nupstream = \"http://{upstream}\""))
+    Portcullis::start(&format!(
+        "[route.all]\nmatch = \"/x\"\naccept = \"anyone\"\nmax_body = \"unlimited\"\nupstream = \"http://{upstream}\""
+    ))
 }
 
 /// An upstream that does what a test says with its one connection, once the head of a request has arrived.

@@ -6,6 +6,7 @@ pub(super) mod api_key;
 pub(super) mod assertion;
 pub(super) mod basic;
 pub(super) mod binds;
+mod bounds;
 mod conflicts;
 mod cors;
 pub(super) mod dpop;

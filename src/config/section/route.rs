@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    accept, conflicts, cors, edits, identity, listener, maintenance, pattern, redirects, rewrite, rule, upstream,
+    accept, bounds, conflicts, cors, edits, identity, listener, maintenance, pattern, redirects, rewrite, rule,
+    upstream,
 };
 use crate::config::keys::{Given, Key, Shape, TEXTS};
 use crate::config::reader::{Context, Section};
@@ -58,6 +59,9 @@ pub(in crate::config) const KEYS: &[Key] = &[
     ),
     Key::new("request_headers", Shape::Table(edits::KEYS), "Edits of headers on their way to the upstream."),
     Key::new("response_headers", Shape::Table(edits::KEYS), "Edits of headers of the upstream's answers."),
+    bounds::MAX_BODY,
+    bounds::TIMEOUT,
+    bounds::STREAM_IDLE,
     Key::new(
         "cors",
         Shape::Table(cors::KEYS),
@@ -80,8 +84,6 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::later("login"),
     Key::later("policies"),
     Key::later("serve"),
-    Key::later("timeouts"),
-    Key::later("max_body"),
 ];
 
 const RULES: Shape = Shape::List(&Shape::Table(rule::KEYS));
@@ -178,6 +180,7 @@ fn route(
         origins,
         cors,
         changes,
+        bounds: bounds::read(section),
         forward_credentials: section.boolean("forward_credentials"),
         websocket_bearer: section.boolean("websocket_bearer"),
         security_headers: section.text("security_headers") == Some("standard"),

@@ -1,4 +1,4 @@
-//! What a route can change: `cors`, `rewrite`, `strip_prefix`.
+//! What a route can change and bound.
 
 use std::time::Duration;
 
@@ -100,5 +100,23 @@ fn a_rewrite_names_what_every_match_captures() {
         ("strip_prefix", "/api/../x"),
     ] {
         assert_eq!(said(&format!("{key} = '{text}'")).len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn requests_are_bounded_unless_a_route_says_otherwise() {
+    use crate::model::settings::RouteBounds;
+    assert_eq!(good("").settings.routes[0].bounds, RouteBounds::default());
+    let bounds = route("max_body = 'unlimited'\ntimeout = '5s'\nstream_idle = '1m'").bounds;
+    let expected = (None, Some(Duration::from_secs(5)), Some(Duration::from_secs(60)));
+    assert_eq!((bounds.max_body, bounds.timeout, bounds.stream_idle), expected);
+    assert_eq!(route("max_body = '0B'").bounds.max_body, Some(0));
+    for (keys, expected) in [
+        ("max_body = '1 potato'", "`1 potato` is no size"),
+        ("max_body = '-1'", "`-1` is no size"),
+        ("timeout = '0s'", "`0s` is no time to wait"),
+        ("stream_idle = 'never'", "`never` is no time to wait"),
+    ] {
+        assert_eq!(said(keys), [expected], "{keys}");
     }
 }

@@ -4,6 +4,7 @@
 //! directory, every name that refers to another table has been checked, and every secret is in a [`Secret`].
 
 mod access;
+mod bounds;
 mod changes;
 mod cors;
 mod dpop;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use access::{LimitKey, LimitSettings, LimitStage, PermissionPattern, RoleTable, Rule, RuleEffect};
+pub use bounds::RouteBounds;
 pub use changes::{HeaderEdits, PathRewrite, RouteChanges};
 pub use cors::{CorsOrigins, CorsSettings};
 pub use dpop::{DpopSettings, ReplayScope};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
-use super::{CorsSettings, MaintenanceSettings, Origin, RouteChanges, Rule};
+use super::{CorsSettings, MaintenanceSettings, Origin, RouteBounds, RouteChanges, Rule};
 use crate::model::CredentialKind;
 
 /// One route, defaults applied.
@@ -39,6 +39,8 @@ pub struct RouteSettings {
     pub cors: Option<CorsSettings>,
     /// What it changes of requests and answers.
     pub changes: RouteChanges,
+    /// How much of anything one request may take.
+    pub bounds: RouteBounds,
     /// Whether credentials that Portcullis used are forwarded.
     pub forward_credentials: bool,
     /// Whether a WebSocket client may carry a bearer token in `Sec-WebSocket-Protocol`.

@@ -8,19 +8,21 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::{Ended, Hold};
+use crate::proxy::body_limit::Meter;
 use crate::upstream::BodyError;
 
-/// A client's body, which breaks off when its credential has ended.
+/// A client's body, which breaks off when its credential has ended or when there is too much of it.
 pub(in crate::proxy) struct Upload {
     body: Incoming,
     hold: Option<Hold>,
+    meter: Option<Meter>,
 }
 
 impl Upload {
-    pub(in crate::proxy) fn new(body: Incoming, hold: Option<&Hold>) -> Self {
+    pub(in crate::proxy) fn new(body: Incoming, hold: Option<&Hold>, meter: Option<&Meter>) -> Self {
         // What has no body has nothing to break off.
         let hold = if body.is_end_stream() { None } else { hold.cloned() };
-        Self { body, hold }
+        Self { body, hold, meter: meter.cloned() }
     }
 }
 
@@ -33,6 +35,12 @@ impl Body for Upload {
             return Poll::Ready(Some(Err(Ended(reason).into())));
         }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let (Poll::Ready(Some(Ok(frame))), Some(meter)) = (&polled, &self.meter)
+            && let Err(exceeded) = meter.count(frame.data_ref().map_or(0, Bytes::len))
+        {
+            self.hold = None;
+            return Poll::Ready(Some(Err(exceeded.into())));
+        }
         match (&polled, &self.hold) {
             (Poll::Pending, Some(hold)) => hold.wake_upload(cx.waker()),
             (Poll::Ready(None | Some(Err(_))), _) => self.hold = None,

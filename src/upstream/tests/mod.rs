@@ -62,7 +62,7 @@ where
     head.version = Version::HTTP_11;
     frame(&mut head, &body)?;
     let (body, progress) = RequestBody::new(body, None);
-    upstream.send(Request::from_parts(head, body), &progress, std::net::Ipv4Addr::LOCALHOST.into()).await
+    upstream.send(Request::from_parts(head, body), &progress, std::net::Ipv4Addr::LOCALHOST.into(), None).await
 }
 
 /// Forwards in a task of its own, so that the test can be the origin meanwhile.
