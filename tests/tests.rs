@@ -15,6 +15,7 @@
 )]
 
 mod app;
+mod attacks;
 mod bad_input;
 mod ciphers;
 mod cli;

@@ -5,8 +5,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 
 use super::progress::{Active, Progress};
 
@@ -39,6 +41,16 @@ impl Hangup {
         }
     }
 
+    /// What keeps watch over how the exchange's answer is taken, where its connection has others beside it.
+    pub(super) fn owing(&self, streams: Option<&Streams>) -> Option<Owing> {
+        match (&self.0, streams) {
+            (Line::Stream(stream), Some(streams)) => {
+                Some(Owing { stream: Rc::clone(stream), debtors: Rc::clone(&streams.debtors), listed: false })
+            }
+            _ => None,
+        }
+    }
+
     /// Drops what serves the exchange. An HTTP/1 connection is reset, also where it is another protocol's by now, once
     /// whoever has it drops it; what the system has not sent of it is thrown away. An HTTP/2 stream is reset once the
     /// client takes what was queued for it, at most a window.
@@ -53,21 +65,36 @@ impl Hangup {
 /// Names the stream whose future is spawned next: hyper calls the service and spawns what comes of it in one go. What is
 /// spawned while a stream's own future runs carries on with that stream, as a tunnel.
 #[derive(Clone, Default)]
-pub(super) struct Streams(Rc<Cell<Option<Rc<Stream>>>>);
+pub(super) struct Streams {
+    next: Rc<Cell<Option<Rc<Stream>>>>,
+    /// Those with an answer in more than one part that is not whole yet.
+    debtors: Debtors,
+}
+
+type Debtors = Rc<RefCell<Vec<Rc<Stream>>>>;
 
 impl Streams {
     /// A handle to the stream that is about to be served.
     pub(super) fn next(&self) -> Hangup {
         let stream = Rc::new(Stream::default());
-        self.0.set(Some(Rc::clone(&stream)));
+        self.next.set(Some(Rc::clone(&stream)));
         Hangup(Line::Stream(stream))
+    }
+
+    /// Resets the streams whose clients have taken nothing for as long as this; how many.
+    pub(super) fn reap(&self, patience: Duration) -> usize {
+        let debtors = self.debtors.borrow();
+        let stalled = debtors.iter().filter(|stream| {
+            !stream.cut.get() && stream.owed_since.get().is_some_and(|since| since.elapsed() >= patience)
+        });
+        stalled.map(|stream| stream.cut()).count()
     }
 }
 
 /// Spawns onto the current thread: nothing of a connection leaves its core.
 impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Streams {
     fn execute(&self, future: F) {
-        match self.0.take() {
+        match self.next.take() {
             Some(stream) => {
                 let (streams, of_tunnel) = (self.clone(), stream.of_tunnel.take());
                 drop(tokio::task::spawn_local(Served { future, stream, streams, _of_tunnel: of_tunnel }));
@@ -82,6 +109,42 @@ struct Stream {
     cut: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     of_tunnel: RefCell<Option<Active>>,
+    /// Since when a part of the answer waits for room in the client's window.
+    owed_since: Cell<Option<Instant>>,
+}
+
+/// Whether the answer of one HTTP/2 stream is taken. (A client that takes nothing of one stream still reads the others.)
+#[derive(Debug)]
+pub(super) struct Owing {
+    stream: Rc<Stream>,
+    debtors: Debtors,
+    listed: bool,
+}
+
+impl Owing {
+    /// A part has been handed over, and more is to come.
+    pub(super) fn owes(&mut self) {
+        self.stream.owed_since.set(Some(Instant::now()));
+        if !self.listed {
+            self.listed = true;
+            self.debtors.borrow_mut().push(Rc::clone(&self.stream));
+        }
+    }
+
+    /// There is room for more.
+    pub(super) fn taken(&self) {
+        if self.listed {
+            self.stream.owed_since.set(None);
+        }
+    }
+}
+
+impl Drop for Owing {
+    fn drop(&mut self) {
+        if self.listed {
+            self.debtors.borrow_mut().retain(|stream| !Rc::ptr_eq(stream, &self.stream));
+        }
+    }
 }
 
 impl Stream {
@@ -111,9 +174,9 @@ impl<F: Future<Output = ()>> Future for Served<F> {
         if this.stream.cut.get() {
             return Poll::Ready(());
         }
-        this.streams.0.set(Some(Rc::clone(this.stream)));
+        this.streams.next.set(Some(Rc::clone(this.stream)));
         let polled = this.future.poll(cx);
-        this.streams.0.set(None);
+        this.streams.next.set(None);
         if polled.is_pending() {
             let mut known = this.stream.waker.borrow_mut();
             // The waker of a task is always the same; a tunnel has a task of its own.

@@ -22,7 +22,7 @@ use super::ambiguity::{http2_refusal, opens_websocket};
 use super::drain::{Counted, Entry, Roster};
 use super::framing::FramingLimits;
 use super::framing::guard::Guarded;
-use super::hangup::{Hangup, Streams};
+use super::hangup::{Hangup, Owing, Streams};
 use super::overload::Overload;
 use super::progress::{Progress, Tracked, Wait};
 use super::socket::Transport;
@@ -106,8 +106,9 @@ pub(super) async fn serve<H: Handler>(
                 request.extensions_mut().insert(Refused(Reason::Overloaded));
             }
             let hangup = streams.as_ref().map_or_else(|| Hangup::of_connection(&progress), Streams::next);
+            let owing = hangup.owing(streams.as_ref());
             let (progress, roster) = (Arc::clone(&progress), Rc::clone(&roster));
-            answer(Rc::clone(&handler), Arc::clone(&connection), progress, roster, hangup, request)
+            answer(Rc::clone(&handler), Arc::clone(&connection), progress, roster, (hangup, owing), request)
         })
     };
     match protocol {
@@ -125,11 +126,21 @@ pub(super) async fn serve<H: Handler>(
                 builder.max_headers(limits.max_headers);
             }
             let http = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
-            drive(http, |http| http.graceful_shutdown(), &progress, limits, roster).await;
+            drive(http, |http| http.graceful_shutdown(), || (), &progress, limits, roster).await;
         }
         Protocol::Http2 => {
             let io = Guarded::opaque(io, read, Arc::clone(&progress), counted);
-            let http = hyper::server::conn::http2::Builder::new(streams.unwrap_or_default())
+            let streams = streams.unwrap_or_default();
+            let reap = {
+                let (streams, patience) = (streams.clone(), limits.send_timeout);
+                move || {
+                    let stalled = streams.reap(patience);
+                    if stalled > 0 {
+                        tracing::debug!(stalled, "streams reset: nothing of their answers taken within timeouts.send");
+                    }
+                }
+            };
+            let http = hyper::server::conn::http2::Builder::new(streams)
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(limits.max_streams)
                 .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
@@ -142,7 +153,7 @@ pub(super) async fn serve<H: Handler>(
                 .keep_alive_timeout(PING_TIMEOUT)
                 .enable_connect_protocol()
                 .serve_connection(TokioIo::new(io), service);
-            drive(http, |http| http.graceful_shutdown(), &progress, limits, roster).await;
+            drive(http, |http| http.graceful_shutdown(), reap, &progress, limits, roster).await;
         }
     }
 }
@@ -153,7 +164,7 @@ async fn answer<H: Handler>(
     connection: Arc<Connection>,
     progress: Arc<Progress>,
     roster: Rc<Roster>,
-    hangup: Hangup,
+    (hangup, owing): (Hangup, Option<Owing>),
     mut request: Request<Incoming>,
 ) -> Result<Response<Tracked<H::Body>>, Infallible> {
     let (active, refused) = progress.begin();
@@ -176,13 +187,14 @@ async fn answer<H: Handler>(
     if http1 && !upgraded && roster.draining() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| Tracked::new(body, active)))
+    Ok(response.map(|body| Tracked::new(body, active, owing)))
 }
 
 /// Polls a connection to its end, which also comes when it waits too long for the client or when the worker drains.
 async fn drive<C: Future<Output = hyper::Result<()>>>(
     http: C,
     finish: impl Fn(Pin<&mut C>),
+    reap: impl Fn(),
     progress: &Progress,
     limits: &HttpLimits,
     roster: &Rc<Roster>,
@@ -223,8 +235,14 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
         }
         while alarm.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
+            reap();
             armed = match progress.deadline(limits) {
                 Some(due) if due.at > now => due.at,
+                Some(due) if due.kind == Wait::Reader => {
+                    tracing::debug!("connection closed: nothing of an answer taken within timeouts.send");
+                    progress.cut();
+                    return Poll::Ready(());
+                }
                 // Told to finish when it was idle, and has not.
                 Some(_) if finishing => return Poll::Ready(()),
                 Some(due) if due.kind == Wait::Head => {
@@ -237,7 +255,7 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
                     cx.waker().wake_by_ref();
                     now + limits.header_timeout
                 }
-                None => now + limits.idle_timeout,
+                None => now + limits.send_timeout.min(limits.idle_timeout),
             };
             alarm.as_mut().reset(armed);
         }

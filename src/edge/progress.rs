@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
+use super::hangup::Owing;
 use crate::model::denial::Reason;
 use crate::model::settings::HttpLimits;
 
@@ -31,6 +32,8 @@ pub(super) struct Progress {
     /// plus one (zero: there is none).
     idle_since: AtomicU64,
     head_since: AtomicU64,
+    /// Milliseconds from `started` to when the client stopped taking what is sent, plus one (zero: it takes it).
+    blocked_since: AtomicU64,
     upgraded: AtomicBool,
     refused: OnceLock<(u64, Reason)>,
     reader: AtomicWaker,
@@ -49,6 +52,7 @@ impl Progress {
             active: AtomicU64::new(0),
             idle_since: AtomicU64::new(0),
             head_since: AtomicU64::new(0),
+            blocked_since: AtomicU64::new(0),
             upgraded: AtomicBool::new(false),
             refused: OnceLock::new(),
             reader: AtomicWaker::new(),
@@ -73,6 +77,12 @@ impl Progress {
     pub(super) fn head_begun(&self, begun: bool) {
         let since = if begun { self.now() + 1 } else { 0 };
         self.head_since.store(since, Ordering::Relaxed);
+    }
+
+    /// Whether something waits for the client to take it.
+    pub(super) fn blocked(&self, blocked: bool) {
+        let since = if blocked { self.now() + 1 } else { 0 };
+        self.blocked_since.store(since, Ordering::Relaxed);
     }
 
     /// A request arrives from hyper; why it is refused, if it is.
@@ -124,8 +134,13 @@ impl Progress {
         self.cut.load(Ordering::Acquire)
     }
 
-    /// When this connection will have waited too long; `None` while a request is being served.
+    /// When this connection will have waited too long; `None` while a request is being served and its answer is taken.
     pub(super) fn deadline(&self, limits: &HttpLimits) -> Option<Overdue> {
+        let blocked = self.blocked_since.load(Ordering::Relaxed);
+        if blocked > 0 {
+            let at = self.started + Duration::from_millis(blocked - 1) + limits.send_timeout;
+            return Some(Overdue { at, kind: Wait::Reader });
+        }
         if self.active.load(Ordering::Acquire) > 0 {
             return None;
         }
@@ -151,6 +166,8 @@ pub(super) enum Wait {
     Head,
     /// Another request.
     Idle,
+    /// That the client takes what is sent.
+    Reader,
 }
 
 /// The end of patience.
@@ -177,12 +194,14 @@ pin_project! {
         #[pin]
         body: B,
         active: Active,
+        owing: Option<Owing>,
     }
 }
 
 impl<B> Tracked<B> {
-    pub(super) fn new(body: B, active: Active) -> Self {
-        Self { body, active }
+    /// `owing`: of the body's stream, where it is one of many.
+    pub(super) fn new(body: B, active: Active, owing: Option<Owing>) -> Self {
+        Self { body, active, owing }
     }
 }
 
@@ -191,7 +210,18 @@ impl<B: Body<Data = Bytes>> Body for Tracked<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.project().body.poll_frame(cx)
+        let mut this = self.project();
+        if let Some(owing) = this.owing {
+            owing.taken();
+        }
+        let polled = this.body.as_mut().poll_frame(cx);
+        // It is asked for more once the stream's window and buffer have room for it. What is whole already never is.
+        if let (Some(owing), Poll::Ready(Some(Ok(_)))) = (this.owing, &polled)
+            && !this.body.is_end_stream()
+        {
+            owing.owes();
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -236,6 +266,17 @@ mod tests {
         assert_eq!(progress.deadline(&limits).map(|due| due.kind), Some(Wait::Idle));
         progress.head_begun(true);
         assert_eq!(progress.deadline(&limits).map(|due| due.kind), Some(Wait::Head));
+    }
+
+    #[test]
+    fn f57_a_client_that_does_not_read_is_overdue_while_it_is_served() {
+        let limits = HttpLimits::default();
+        let progress = Progress::new(false);
+        let (_active, _) = progress.begin();
+        progress.blocked(true);
+        assert_eq!(progress.deadline(&limits).map(|due| due.kind), Some(Wait::Reader));
+        progress.blocked(false);
+        assert!(progress.deadline(&limits).is_none());
     }
 
     #[test]

@@ -66,6 +66,7 @@ const TIMEOUTS: &[Key] = &[
     Key::new("proxy_protocol", DURATION, "For the header of the PROXY protocol.").default(Given::Text("3s")),
     Key::new("header", DURATION, "For a whole request head.").default(Given::Text("10s")),
     Key::new("idle", DURATION, "After which a connection without requests is closed.").default(Given::Text("75s")),
+    Key::new("send", DURATION, "For a client to take more of an answer that waits for it.").default(Given::Text("60s")),
 ];
 
 pub(in crate::config) fn read(context: &Context<'_>) -> Vec<Arc<ListenerSettings>> {
@@ -113,6 +114,7 @@ fn listener(name: &Arc<str>, section: &Section<'_>) -> Option<ListenerSettings> 
             handshake_timeout: timeouts.duration("handshake"),
             header_timeout: timeouts.duration("header"),
             idle_timeout: timeouts.duration("idle"),
+            send_timeout: timeouts.duration("send"),
             max_connections: section.count("max_connections"),
             max_headers: section.count("max_headers"),
             max_header_bytes: section.size("max_header_size"),

@@ -152,6 +152,8 @@ pub struct HttpLimits {
     pub header_timeout: Duration,
     /// After which a connection without requests is closed.
     pub idle_timeout: Duration,
+    /// For a client to take more of an answer that waits for it; then its stream is reset, or its connection closed.
+    pub send_timeout: Duration,
     /// Connections at once, all workers together.
     pub max_connections: usize,
     /// Header fields of one request.
@@ -168,6 +170,7 @@ impl Default for HttpLimits {
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            send_timeout: Duration::from_secs(60),
             max_connections: 10_000,
             max_headers: 100,
             max_header_bytes: 16 * 1024,
