@@ -11,7 +11,7 @@ import tempfile
 from conversation import converse
 from websockets.sync.client import connect
 
-PATIENCE = 30
+PATIENCE = 60
 
 FLAGS = [
     "--headless=new",

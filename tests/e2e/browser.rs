@@ -108,6 +108,7 @@ fn a_page_behind_a_session_is_there_for_who_has_one() {
     let mut world = World::start();
     let denied = world.navigate(APP, "/");
     assert_eq!((&denied["status"], &denied["protocol"]), (&json!(401), &json!("h2")), "{denied}");
+    assert_eq!(denied["type"], "text/html", "a page for people: {denied}");
     assert!(!denied["text"].as_str().expect("a text to read").is_empty(), "{denied}");
     assert_eq!(world.reached("GET"), Vec::<String>::new());
 
@@ -131,7 +132,11 @@ fn a_page_behind_a_session_is_there_for_who_has_one() {
     assert_eq!((saved.line(), &saved.body[..]), ("POST /saved HTTP/1.1", &b"a=b"[..]));
 
     let forbidden = world.navigate(APP, "/staff");
-    assert_eq!(forbidden["status"], 403, "{forbidden}");
+    assert_eq!((&forbidden["status"], &forbidden["type"]), (&json!(403), &json!("text/html")), "{forbidden}");
+    // From a page of the site: that of a denial may load nothing.
+    assert_eq!(world.navigate(APP, "/")["status"], 200);
+    let fetched = world.evaluate("fetch('/staff').then((r) => `${r.status} ${r.headers.get('content-type')}`)");
+    assert_eq!(fetched, "403 application/problem+json", "scripts read something else");
     world.front.do_it(&["sessions", "revoke", &id]);
     assert_eq!(world.navigate(APP, "/")["status"], 401);
 }

@@ -165,7 +165,9 @@ fn errors_come_with_their_code_their_words_and_their_details() {
 fn a_deadline_that_passes_and_a_call_that_is_cancelled_end_at_the_server_too() {
     let mut world = World::start();
     let metadata = world.metadata();
-    let late = world.client.ask("unary", json!({ "method": "wait", "metadata": metadata, "timeout": 0.5 }));
+    // So that the deadline passes at the server, and not on the way there.
+    assert_eq!(world.unary("echo", "hello")["code"], "OK");
+    let late = world.client.ask("unary", json!({ "method": "wait", "metadata": metadata, "timeout": 2 }));
     assert_eq!(late["code"], "DEADLINE_EXCEEDED", "{late}");
     world.server.prints("over wait");
 

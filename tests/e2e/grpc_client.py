@@ -6,7 +6,7 @@ import random
 import grpc
 from conversation import converse
 
-PATIENCE = 30
+PATIENCE = 60
 channel = None
 streams = {}
 

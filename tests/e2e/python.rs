@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::harness::process::Serving;
 
 /// Only so that a broken test ends; no test waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A program of the environment.
 pub fn program(name: &str) -> PathBuf {

@@ -8,7 +8,7 @@ from conversation import converse
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-PATIENCE = 30
+PATIENCE = 60
 connections = {}
 all_open = contextlib.ExitStack()
 
