@@ -115,7 +115,7 @@ fn run((name, threads, attack): &Attack, time: Duration) {
         war
     });
     // All connections of the attack are closed by now. Memory goes back a little later.
-    let until = Instant::now() + Duration::from_secs(4);
+    let until = Instant::now() + Duration::from_secs(6);
     while Instant::now() < until {
         good::ask_for(&world.process, Duration::from_millis(100));
     }
