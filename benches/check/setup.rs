@@ -93,7 +93,7 @@ impl Bench {
         let clock = Arc::new(SystemClock);
         let now = clock.now();
         let store = Store::open(&settings.store, clock.clone(), Arc::new(Unobserved)).expect("memory opens");
-        let revocations = RevocationSet::new(settings.max_staleness);
+        let revocations = Arc::new(RevocationSet::new(settings.max_staleness));
         // The log is not followed here: nothing is revoked, and for the requests, all of one moment, that is fresh.
         revocations.replace(Vec::new(), now);
         revocations.fresh_as_of(now);
@@ -105,7 +105,7 @@ impl Bench {
             passwords: None,
             revocations,
             maintenance: Arc::default(),
-            proofs: Instance::new(&settings.dpop, &SystemEntropy),
+            proofs: Arc::new(Instance::new(&settings.dpop, &SystemEntropy)),
             limits: Limits::new(&settings.limits, clock.clone()),
             metrics: Arc::new(Metrics::new(&[])),
             clock,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body::Body;
@@ -10,6 +11,7 @@ use http_body::Body;
 use super::guard::Guard;
 use super::operations::{OperationError, Operations, listed};
 use super::readiness::{Phase, Readiness};
+use super::reload::Reloads;
 use super::request;
 use super::serve::{Answer, json, problem};
 use super::views::{Maintenance, Revocations, Status};
@@ -18,12 +20,14 @@ use crate::model::{Revocation, Timestamp};
 
 /// What answers operators.
 pub struct Api {
-    /// What can be done.
-    pub operations: Operations,
+    /// What can be done, by the configuration in force.
+    pub operations: ArcSwap<Operations>,
     /// Whether new requests are welcome.
     pub readiness: Arc<Readiness>,
     /// What the status tells of.
-    pub shared: Arc<Shared>,
+    pub shared: Arc<ArcSwap<Shared>>,
+    /// For a new configuration.
+    pub reloads: Reloads,
     /// When the process was started.
     pub started_at: Timestamp,
 }
@@ -44,9 +48,11 @@ impl Api {
             return problem(StatusCode::NOT_FOUND, "operations are below /v1/");
         };
         let (resource, id) = path.split_once('/').map_or((path, None), |(resource, id)| (resource, Some(id)));
-        let operations = &self.operations;
+        let operations = self.operations.load_full();
         match (&head.method, resource, id) {
             (&Method::GET, "status", None) => json(StatusCode::OK, &self.status()),
+
+            (&Method::POST, "reload", None) => self.reload().await,
 
             (&Method::GET, "keys", None) => match request::principal(head.uri.query()) {
                 Ok(of) => answered(StatusCode::OK, operations.list_keys(of.as_ref()).await),
@@ -82,19 +88,17 @@ impl Api {
             (&Method::POST, "maintenance", None) => json(StatusCode::OK, &self.maintenance(Some(true))),
             (&Method::DELETE, "maintenance", None) => json(StatusCode::OK, &self.maintenance(Some(false))),
 
-            (_, "status" | "revocations" | "maintenance", None) | (_, "keys" | "sessions", _) => {
+            (_, "status" | "reload" | "revocations" | "maintenance", None) | (_, "keys" | "sessions", _) => {
                 problem(StatusCode::METHOD_NOT_ALLOWED, "this cannot be done here")
             }
-            _ => problem(
-                StatusCode::NOT_FOUND,
-                "there are /v1/status, /v1/keys, /v1/sessions, /v1/revocations and /v1/maintenance",
-            ),
+            _ => problem(StatusCode::NOT_FOUND, NOT_FOUND),
         }
     }
 
     /// Of the live set, which can be large: on a thread of its own, so that the log is followed meanwhile.
     async fn list_revocations(&self, kind: Option<String>, limit: usize) -> Result<Revocations, OperationError> {
-        let (shared, now) = (Arc::clone(&self.shared), self.shared.clock.now());
+        let shared = self.shared.load_full();
+        let now = shared.clock.now();
         let list = move || listed(|add| shared.revocations.for_each(add), kind.as_deref(), limit, now);
         let listed = tokio::task::spawn_blocking(list).await;
         listed.unwrap_or_else(|_| Err(OperationError::Invalid("the list was cut short".to_owned())))
@@ -102,7 +106,7 @@ impl Api {
 
     /// Switches the whole instance, if asked to; what holds then. Requests under way go on.
     fn maintenance(&self, switch: Option<bool>) -> Maintenance {
-        let switched_on = &self.shared.maintenance;
+        let switched_on = &self.shared.load().maintenance;
         if let Some(on) = switch
             && switched_on.swap(on, Ordering::Relaxed) != on
         {
@@ -111,30 +115,42 @@ impl Api {
         Maintenance { switched_on: switched_on.load(Ordering::Relaxed) }
     }
 
+    async fn reload(&self) -> Answer {
+        match self.reloads.reload("admin").await {
+            Some(outcome) if outcome.applied => json(StatusCode::OK, &outcome),
+            Some(outcome) => problem(StatusCode::UNPROCESSABLE_ENTITY, &outcome.problem.unwrap_or_default()),
+            None => problem(StatusCode::SERVICE_UNAVAILABLE, "this instance does not reload, or is ending"),
+        }
+    }
+
     fn status(&self) -> Status {
-        let now = self.shared.clock.now();
+        let shared = self.shared.load();
+        let now = shared.clock.now();
         let (phase, reasons) = match self.readiness.phase() {
             Phase::Starting(reasons) => ("starting", reasons),
             Phase::Ready => ("ready", Vec::new()),
             Phase::Draining => ("draining", Vec::new()),
         };
-        let staleness = self.shared.revocations.staleness(now);
+        let staleness = shared.revocations.staleness(now);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             phase: phase.to_owned(),
             reasons,
             uptime_seconds: now.since(self.started_at).as_secs(),
             revocation_staleness_ms: staleness.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-            revocations: self.shared.revocations.len(),
+            revocations: shared.revocations.len(),
             revocations_by_kind: Revocation::KINDS
                 .iter()
-                .zip(self.shared.revocations.counts())
+                .zip(shared.revocations.counts())
                 .map(|(kind, count)| ((*kind).to_owned(), count))
                 .collect(),
-            cached_credentials: self.shared.cache.len(),
+            cached_credentials: shared.cache.len(),
+            last_reload: self.reloads.last(),
         }
     }
 }
+
+const NOT_FOUND: &str = "there are /v1/status, /v1/reload, /v1/keys, /v1/sessions, /v1/revocations and /v1/maintenance";
 
 fn answered<T: serde::Serialize>(status: StatusCode, outcome: Result<T, OperationError>) -> Answer {
     match outcome {

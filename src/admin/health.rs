@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::{Method, Request, Response, StatusCode};
 
 use super::readiness::{Phase, Readiness};
@@ -13,7 +14,7 @@ pub struct Health {
     /// Whether new requests are welcome.
     pub readiness: Arc<Readiness>,
     /// Whose metrics.
-    pub shared: Arc<Shared>,
+    pub shared: Arc<ArcSwap<Shared>>,
 }
 
 impl Health {
@@ -40,7 +41,7 @@ impl Health {
     }
 
     fn metrics(&self) -> Answer {
-        let shared = &self.shared;
+        let shared = self.shared.load();
         // Asked now: a follower that hangs reports nothing, and that is when the age counts.
         if let Some(staleness) = shared.revocations.staleness(shared.clock.now()) {
             shared.metrics.revocation(staleness, shared.revocations.counts());

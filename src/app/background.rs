@@ -1,30 +1,34 @@
 //! The thread beside the workers: follows the revocation log, keeps issuers' keys fresh, checks endpoints, serves the admin plane, and
 //! finds out when new requests are welcome.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
+use super::reload::{InForce, Reloader};
 use super::sockets::AdminSockets;
+use super::watch::watch;
 use crate::admin::serve::{Acceptor, serve};
 use crate::admin::{Api, Guard, Health, Readiness};
-use crate::gate::{Shared, revocation};
+use crate::crypto::Issuers;
+use crate::gate::Shared;
+use crate::gate::revocation::{self, Audience};
 use crate::store::Store;
 use crate::upstream::Checker;
 
 /// What it is made of.
 pub(super) struct Parts {
     pub(super) readiness: Arc<Readiness>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) checker: Checker,
+    pub(super) in_force: InForce,
     pub(super) store: Store,
     pub(super) api: Arc<Api>,
     pub(super) admin: AdminSockets,
+    pub(super) reloader: Option<Reloader>,
     pub(super) stop: CancellationToken,
 }
 
@@ -44,27 +48,26 @@ pub(super) fn start(parts: Parts) -> Result<JoinHandle<()>, StartError> {
 }
 
 async fn run(parts: Parts) {
-    let Parts { readiness, shared, checker, store, api, admin, stop } = parts;
-    let follower = (shared.clone(), store.handle());
+    let Parts { readiness, in_force, store, api, admin, reloader, stop } = parts;
+    let shared = in_force.shared.load_full();
+    let follower = (Audience::of(&shared), store.handle());
     tokio::task::spawn_local(forever("following the revocation log", move || {
-        let (shared, store) = follower.clone();
-        async move { revocation::follow(&shared, &store).await }
+        let (audience, store) = follower.clone();
+        async move { revocation::follow(&audience, &store).await }
     }));
-    let keys = shared.clone();
-    tokio::task::spawn_local(forever("keeping issuers' keys", move || {
-        let keys = keys.clone();
-        async move { keys.issuers.run().await }
-    }));
-    let checker = Rc::new(checker);
-    tokio::task::spawn_local(forever("checking endpoints", move || {
-        let checker = checker.clone();
-        async move { checker.run().await }
-    }));
-    tokio::task::spawn_local(settle(readiness.clone(), shared.clone(), store));
+    let keys = in_force.issuers.clone();
+    tokio::task::spawn_local(forever("keeping issuers' keys", move || keep_keys(keys.subscribe())));
+    let checkers = in_force.checker.clone();
+    tokio::task::spawn_local(forever("checking endpoints", move || check_endpoints(checkers.subscribe())));
+    tokio::task::spawn_local(settle(readiness.clone(), shared, store));
+    if let Some(reloader) = reloader {
+        tokio::task::spawn_local(watch(in_force.clone(), reloader.api.reloads.clone()));
+        tokio::task::spawn_local(reloader.run());
+    }
 
     // The socket's file goes when this is dropped, at the end.
     let AdminSockets { health, owner, tcp } = admin;
-    let health_answers = Arc::new(Health { readiness, shared });
+    let health_answers = Arc::new(Health { readiness, shared: in_force.shared });
     let opened = (|| {
         if let Some(listener) = health {
             let acceptor = Acceptor::Tcp(tokio::net::TcpListener::from_std(listener)?);
@@ -87,6 +90,28 @@ async fn run(parts: Parts) {
         tracing::error!(%problem, "the admin plane is not served");
     }
     stop.cancelled().await;
+}
+
+/// Keeps the keys of whichever issuers are in force.
+async fn keep_keys(mut in_force: watch::Receiver<Arc<Issuers>>) {
+    loop {
+        let issuers = in_force.borrow_and_update().clone();
+        tokio::select! {
+            () = issuers.run() => {}
+            Ok(()) = in_force.changed() => {}
+        }
+    }
+}
+
+/// Checks the endpoints of whichever configuration is in force.
+async fn check_endpoints(mut in_force: watch::Receiver<Arc<Checker>>) {
+    loop {
+        let checker = in_force.borrow_and_update().clone();
+        tokio::select! {
+            () = checker.run() => {}
+            Ok(()) = in_force.changed() => {}
+        }
+    }
 }
 
 /// Does what must never end, and does it again should it end or panic: meanwhile what is known grows stale, and what is

@@ -6,39 +6,43 @@
 
 mod background;
 mod check;
+mod fixed;
+mod generation;
+mod listeners;
+mod order;
+mod prints;
 pub mod process;
+mod reload;
 mod running;
 pub mod signals;
 mod sockets;
+mod source;
+mod watch;
 mod workers;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use arc_swap::ArcSwap;
+use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 
 pub use running::{Drained, Running};
+pub use source::Source;
 
+use self::generation::Generation;
+use self::listeners::Listeners;
+use self::reload::{InForce, Reloader};
 use self::sockets::Sockets;
+use self::source::Traits;
 use self::workers::{WorkerParts, Workers};
-use crate::admin::{Api, Operations, Readiness, in_force};
-use crate::crypto::{Introspector, Issuers, KeyError, Signer};
+use crate::admin::{self, Api, Operations, Readiness, Reloads};
 use crate::edge::{Drain, ListenError};
-use crate::gate::identity::{Cache, Passwords};
-use crate::gate::limit::Limits;
-use crate::gate::proof::Instance;
-use crate::gate::revocation::RevocationSet;
-use crate::gate::{GateError, Shared};
+use crate::gate::GateError;
 use crate::model::settings::Settings;
 use crate::model::{Clock, Entropy, Observer, SystemClock, SystemEntropy};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::upstream::{Checker, Conditions, UpstreamError};
-
-/// How many verified credentials are kept; the memory is taken as they come.
-const CACHED_CREDENTIALS: u64 = 100_000;
-/// And this much memory for them, about: whoever can make an issuer sign large tokens must not fill ours.
-const CACHED_BYTES: u64 = 128 << 20;
+use crate::upstream::{Checker, UpstreamError};
 
 /// The whole of Portcullis.
 pub struct App;
@@ -50,11 +54,13 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Where randomness comes from.
     pub entropy: Arc<dyn Entropy>,
+    /// Where other configurations come from; `None`: there is none but the first.
+    pub source: Option<Source>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), source: None }
     }
 }
 
@@ -73,46 +79,62 @@ impl App {
     /// Starts everything; returns once all listeners are open and all workers serve. Needs no runtime, and waits for
     /// nothing outside this machine: whether store and issuers can be reached shows in [`Running::ready`].
     pub fn start(settings: Settings, options: Options) -> Result<Running, StartError> {
-        let Options { clock, entropy } = options;
+        let Options { clock, entropy, source } = &options;
         let metrics = metrics(&settings);
         let observer: Arc<dyn Observer> = metrics.clone();
-        let signer = Arc::new(signer(&settings)?);
-        let shared = shared(&settings, &metrics, &clock, &entropy)?;
+        let generation = Arc::new(Generation::first(settings, &metrics, &options)?);
+        let Generation { settings, shared, .. } = &*generation;
         let store = Store::open(&settings.store, clock.clone(), observer.clone())?;
-        let conditions = Conditions::new(&settings.upstreams);
-        let checker = Checker::new(&conditions, entropy.clone())?;
-        let sockets = Sockets::open(&settings, &clock, &entropy, &observer)?;
-        let addresses = sockets.addresses();
+        let checker = Checker::new(&generation.conditions, entropy.clone())?;
+        let sockets = Sockets::open(settings, clock, entropy, &observer)?;
+        let (addresses, listeners) = (sockets.addresses(), Listeners::new(sockets.listeners));
 
-        let readiness = Arc::new(Readiness::new(metrics));
-        let drain = Drain::new();
-        let stop = CancellationToken::new();
-        let api = Api {
-            operations: Operations::new(&settings, in_force(store.handle(), shared.clone()), clock.clone(), entropy),
-            readiness: readiness.clone(),
-            shared: shared.clone(),
-            started_at: clock.now(),
+        let readiness = Arc::new(Readiness::new(metrics.clone()));
+        let (drain, stop) = (Drain::new(), CancellationToken::new());
+        let traits = source.as_ref().map_or_else(Arc::<Traits>::default, |source| source.first.clone());
+        metrics.configuration(&traits.digest, clock.now());
+        let in_force = InForce {
+            settings: Arc::new(ArcSwap::new(settings.clone())),
+            shared: Arc::new(ArcSwap::new(shared.clone())),
+            issuers: Arc::new(Sender::new(shared.issuers.clone())),
+            checker: Arc::new(Sender::new(Arc::new(checker))),
+            traits: Arc::new(Sender::new(traits)),
         };
-        let jwks = Bytes::from(signer.jwks().to_string());
-        let server = settings.server.clone();
-        let workers = Workers::start(WorkerParts {
-            settings: Arc::new(settings),
-            shared: shared.clone(),
-            conditions,
+        let own = admin::in_force(store.handle(), shared.revocations.clone());
+        let operations = Operations::new(settings, own, clock.clone(), entropy.clone());
+        let (reloads, requests) = Reloads::new();
+        let api = Arc::new(Api {
+            operations: ArcSwap::from_pointee(operations),
+            readiness: readiness.clone(),
+            shared: in_force.shared.clone(),
+            reloads: reloads.clone(),
+            started_at: clock.now(),
+        });
+        let (workers, lines) = Workers::start(WorkerParts {
+            generation: generation.clone(),
             store: store.handle(),
-            signer,
-            jwks,
-            listeners: Arc::new(sockets.listeners),
+            listeners: listeners.all(),
             drain: drain.clone(),
             stop: stop.clone(),
         })?;
+        let reloader = source.clone().map(|source| Reloader {
+            source,
+            requests,
+            generation: generation.clone(),
+            in_force: in_force.clone(),
+            listeners: listeners.clone(),
+            lines,
+            api: api.clone(),
+            store: store.handle(),
+            entropy: entropy.clone(),
+        });
         let background = background::start(background::Parts {
             readiness: readiness.clone(),
-            shared,
-            checker,
+            in_force: in_force.clone(),
             store,
-            api: Arc::new(api),
+            api,
             admin: sockets.admin,
+            reloader,
             stop: stop.clone(),
         });
         let background = match background {
@@ -122,49 +144,20 @@ impl App {
                 return Err(problem);
             }
         };
-        Ok(Running { addresses, readiness, drain, stop, workers, background: Some(background), server })
+        let (settings, background) = (in_force.settings, Some(background));
+        Ok(Running {
+            addresses,
+            listeners,
+            readiness,
+            drain,
+            stop,
+            workers,
+            background,
+            settings,
+            reloads,
+            has_source: source.is_some(),
+        })
     }
-}
-
-/// The key that signs assertions.
-fn signer(settings: &Settings) -> Result<Signer, StartError> {
-    match &settings.assertion.key {
-        Some(pem) => Signer::from_pem(pem.expose())
-            .map_err(|problem| StartError::Configuration(format!("assertion.key: {problem}"))),
-        None => Signer::generate().map_err(|problem| StartError::Failed(problem.to_string())),
-    }
-}
-
-/// What all workers share.
-fn shared(
-    settings: &Settings,
-    metrics: &Arc<Metrics>,
-    clock: &Arc<dyn Clock>,
-    entropy: &Arc<dyn Entropy>,
-) -> Result<Arc<Shared>, StartError> {
-    Ok(Arc::new(Shared {
-        issuers: Arc::new(Issuers::new(&settings.issuers, clock.clone(), metrics.clone())?),
-        cache: Cache::new(CACHED_CREDENTIALS, CACHED_BYTES),
-        introspector: introspector(settings, clock)?,
-        passwords: passwords(settings, &**entropy)?,
-        revocations: RevocationSet::new(settings.max_staleness),
-        maintenance: Arc::default(),
-        proofs: Instance::new(&settings.dpop, &**entropy),
-        limits: Limits::new(&settings.limits, clock.clone()),
-        metrics: metrics.clone(),
-        clock: clock.clone(),
-        entropy: entropy.clone(),
-    }))
-}
-
-fn introspector(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Option<Arc<Introspector>>, StartError> {
-    let introspector = settings.opaque.as_ref().map(|opaque| Introspector::new(opaque, clock.clone())).transpose();
-    introspector.map(|found| found.map(Arc::new)).map_err(|problem| StartError::Configuration(problem.to_string()))
-}
-
-fn passwords(settings: &Settings, entropy: &dyn Entropy) -> Result<Option<Arc<Passwords>>, StartError> {
-    let passwords = settings.basic.as_ref().map(|basic| Passwords::open(basic, entropy)).transpose();
-    passwords.map(|found| found.map(Arc::new)).map_err(|problem| StartError::Configuration(problem.to_string()))
 }
 
 /// With a series for each route and issuer.
@@ -172,12 +165,6 @@ fn metrics(settings: &Settings) -> Arc<Metrics> {
     let routes: Vec<_> = settings.routes.iter().map(|route| route.name.clone()).collect();
     let issuers: Vec<_> = settings.issuers.iter().map(|issuer| issuer.name.clone()).collect();
     Arc::new(Metrics::with_issuers(&routes, &issuers))
-}
-
-impl From<KeyError> for StartError {
-    fn from(problem: KeyError) -> Self {
-        Self::Configuration(problem.to_string())
-    }
 }
 
 impl From<UpstreamError> for StartError {

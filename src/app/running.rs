@@ -5,23 +5,28 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use super::listeners::Listeners;
 use super::sockets::Addresses;
 use super::workers::Workers;
-use crate::admin::Readiness;
+use crate::admin::{Readiness, ReloadView, Reloads};
 use crate::edge::Drain;
-use crate::model::settings::{Bind, ServerSettings};
+use crate::model::settings::{Bind, Settings};
 
 /// A Portcullis that runs. Dropping it ends it at once.
 pub struct Running {
     pub(super) addresses: Addresses,
+    pub(super) listeners: Listeners,
     pub(super) readiness: Arc<Readiness>,
     pub(super) drain: Drain,
     pub(super) stop: CancellationToken,
     pub(super) workers: Workers,
     pub(super) background: Option<JoinHandle<()>>,
-    pub(super) server: ServerSettings,
+    pub(super) settings: Arc<ArcSwap<Settings>>,
+    pub(super) reloads: Reloads,
+    pub(super) has_source: bool,
 }
 
 /// How it ended.
@@ -36,15 +41,31 @@ pub enum Drained {
 impl Running {
     /// The TCP address of the listener of this name.
     pub fn address(&self, listener: &str) -> Option<SocketAddr> {
-        self.addresses.listeners.iter().find(|(name, _)| &**name == listener).and_then(|(_, bind)| match bind {
-            Bind::Tcp(address) => Some(*address),
+        self.listeners().into_iter().find(|(name, _)| &**name == listener).and_then(|(_, bind)| match bind {
+            Bind::Tcp(address) => Some(address),
             Bind::Unix(_) => None,
         })
     }
 
     /// Every listener and where it listens.
-    pub fn listeners(&self) -> &[(Arc<str>, Bind)] {
-        &self.addresses.listeners
+    pub fn listeners(&self) -> Vec<(Arc<str>, Bind)> {
+        self.listeners.addresses()
+    }
+
+    /// Puts what the source of configurations says now in force, or says why that cannot be. `None`: there is no source,
+    /// or nobody reloads any more. Requests under way end as they began.
+    pub async fn reload(&self, cause: &'static str) -> Option<ReloadView> {
+        self.reloads.reload(cause).await
+    }
+
+    /// Whether it has a source of other configurations.
+    pub fn can_reload(&self) -> bool {
+        self.has_source
+    }
+
+    /// For who asks on behalf of others.
+    pub fn reloads(&self) -> Reloads {
+        self.reloads.clone()
     }
 
     /// Where `/livez`, `/readyz` and `/metrics` are.
@@ -86,9 +107,10 @@ impl Running {
     /// flight.
     pub async fn shutdown(mut self) -> Drained {
         self.unready();
-        tokio::time::sleep(self.server.drain_delay).await;
+        let server = self.settings.load().server.clone();
+        tokio::time::sleep(server.drain_delay).await;
         self.drain.begin();
-        let outcome = match tokio::time::timeout(self.server.shutdown_grace, self.workers.all_ended()).await {
+        let outcome = match tokio::time::timeout(server.shutdown_grace, self.workers.all_ended()).await {
             Ok(()) => Drained::Completely,
             Err(_) => Drained::CutOff,
         };

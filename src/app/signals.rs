@@ -4,11 +4,20 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Requests to end: `SIGTERM`, `SIGINT`, and `SIGHUP` (the terminal is gone).
+/// Signals that a serving process acts on.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// To end: `SIGTERM`, `SIGINT`. Its name.
+    End(&'static str),
+    /// To read the configuration again: `SIGHUP`.
+    Reload,
 }
 
 impl Signals {
@@ -21,12 +30,21 @@ impl Signals {
         })
     }
 
-    /// Waits for the next; its name.
-    pub async fn next(&mut self) -> &'static str {
+    /// Waits for the next.
+    pub async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hangup.recv() => "SIGHUP",
+            _ = self.terminate.recv() => Asked::End("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::End("SIGINT"),
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+
+    /// Waits for the next that asks to end; its name.
+    pub async fn end(&mut self) -> &'static str {
+        loop {
+            if let Asked::End(name) = self.next().await {
+                return name;
+            }
         }
     }
 }

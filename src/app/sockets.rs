@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::StartError;
 use crate::admin::{AdminSocket, Guard};
 use crate::edge::Listener;
-use crate::model::settings::{AdminTcp, Bind, Settings};
+use crate::model::settings::{AdminTcp, Settings};
 use crate::model::{Clock, Entropy, Observer};
 
 /// All that is open.
 pub(super) struct Sockets {
-    pub(super) listeners: Vec<Listener>,
+    pub(super) listeners: Vec<Arc<Listener>>,
     pub(super) admin: AdminSockets,
 }
 
@@ -26,8 +26,6 @@ pub(super) struct AdminSockets {
 /// Where it listens, with the ports that the system chose.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Addresses {
-    /// By name of the listener.
-    pub listeners: Vec<(Arc<str>, Bind)>,
     /// `[health]`
     pub health: Option<SocketAddr>,
     /// `[admin] socket`
@@ -51,7 +49,7 @@ impl Sockets {
         let listeners = settings
             .listeners
             .iter()
-            .map(|listener| Listener::open(listener.clone(), clock.clone(), observer.clone()))
+            .map(|listener| Listener::open(listener.clone(), clock.clone(), observer.clone()).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let health = settings.health.as_ref().map(|health| tcp("health.bind", health.bind)).transpose()?;
         let owner = settings.admin.socket.as_deref().map(|path| AdminSocket::bind(path, &**entropy)).transpose();
@@ -66,16 +64,10 @@ impl Sockets {
         })
     }
 
-    /// Where it listens.
+    /// Where the admin plane listens.
     pub(super) fn addresses(&self) -> Addresses {
-        let of = |listener: &Listener| {
-            let settings = listener.settings();
-            let bind = listener.local_addr().map_or_else(|| settings.bind.clone(), Bind::Tcp);
-            (settings.name.clone(), bind)
-        };
         let admin = &self.admin;
         Addresses {
-            listeners: self.listeners.iter().map(of).collect(),
             health: admin.health.as_ref().and_then(|health| health.local_addr().ok()),
             admin_socket: admin.owner.as_ref().map(|socket| socket.path().to_owned()),
             admin_tcp: admin.tcp.as_ref().and_then(|(listener, _)| listener.local_addr().ok()),

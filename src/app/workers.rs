@@ -4,30 +4,25 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
-use crate::crypto::Signer;
-use crate::edge::{self, Drain, Listener};
-use crate::gate::{Gate, Shared};
-use crate::model::settings::Settings;
-use crate::proxy::Proxy;
+use super::generation::Generation;
+use super::order::{Order, Orders, carry_out};
+use crate::edge::{Drain, Listener, Server};
+use crate::gate::Gate;
+use crate::proxy::{Current, Proxy};
 use crate::store::Store;
-use crate::upstream::{Conditions, Upstreams};
+use crate::upstream::Upstreams;
 
 /// What every worker is made of.
 #[derive(Clone)]
 pub(super) struct WorkerParts {
-    pub(super) settings: Arc<Settings>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) conditions: Conditions,
+    pub(super) generation: Arc<Generation>,
     pub(super) store: Store,
-    pub(super) signer: Arc<Signer>,
-    pub(super) jwks: Bytes,
-    pub(super) listeners: Arc<Vec<Listener>>,
+    pub(super) listeners: Vec<Arc<Listener>>,
     pub(super) drain: Drain,
     pub(super) stop: CancellationToken,
 }
@@ -37,6 +32,12 @@ pub(super) struct Workers {
     threads: Vec<JoinHandle<()>>,
     /// Yields one message for each worker that ends.
     ended: mpsc::Receiver<()>,
+}
+
+/// How one worker is spoken to, and its handle of the store.
+pub(super) struct Line {
+    pub(super) orders: mpsc::UnboundedSender<Order>,
+    pub(super) store: Store,
 }
 
 /// Says that a worker has ended, also when it panics.
@@ -51,20 +52,23 @@ impl Drop for Alive {
 
 impl Workers {
     /// Starts them; returns once each of them serves, or stops them all.
-    pub(super) fn start(parts: WorkerParts) -> Result<Self, StartError> {
-        let count = parts.settings.server.workers.unwrap_or_else(available).max(1);
+    pub(super) fn start(parts: WorkerParts) -> Result<(Self, Vec<Line>), StartError> {
+        let count = parts.generation.settings.server.workers.unwrap_or_else(available).max(1);
         let stop = parts.stop.clone();
         let (alive, ended) = mpsc::channel(count);
         let (started, outcomes) = std::sync::mpsc::channel();
         let mut workers = Self { threads: Vec::with_capacity(count), ended };
+        let mut lines = Vec::with_capacity(count);
         let outcome = (0..count)
             .try_for_each(|number| {
                 let parts = WorkerParts { store: parts.store.handle(), ..parts.clone() };
                 let (alive, started) = (Alive(alive.clone()), started.clone());
+                let (orders, arriving) = mpsc::unbounded_channel();
+                lines.push(Line { orders, store: parts.store.clone() });
                 let thread = std::thread::Builder::new()
                     .name(format!("worker-{number}"))
                     .spawn(move || {
-                        run(parts, &started);
+                        run(parts, arriving, &started);
                         drop(alive);
                     })
                     .map_err(|problem| StartError::Failed(format!("cannot start a thread: {problem}")))?;
@@ -78,7 +82,7 @@ impl Workers {
                 })
             });
         match outcome {
-            Ok(()) => Ok(workers),
+            Ok(()) => Ok((workers, lines)),
             Err(problem) => {
                 stop.cancel();
                 workers.join();
@@ -116,7 +120,7 @@ fn available() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn run(parts: WorkerParts, started: &std::sync::mpsc::Sender<Result<(), StartError>>) {
+fn run(parts: WorkerParts, orders: Orders, started: &std::sync::mpsc::Sender<Result<(), StartError>>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -125,15 +129,20 @@ fn run(parts: WorkerParts, started: &std::sync::mpsc::Sender<Result<(), StartErr
             return;
         }
     };
-    let WorkerParts { listeners, drain, stop, .. } = parts.clone();
-    let shed_above = parts.settings.server.shed_above;
     let local = LocalSet::new();
     local.block_on(&runtime, async {
-        match handler(parts) {
-            Ok(handler) => {
+        let WorkerParts { generation, store, listeners, drain, stop } = parts;
+        let shed_above = generation.settings.server.shed_above;
+        let proxy = gate(&generation, store).and_then(|gate| proxy(&generation, gate, None));
+        match proxy {
+            Ok(proxy) => {
+                let current = Rc::new(Current::new(proxy));
+                let server = Rc::new(Server::new(current.clone(), &drain, shed_above));
+                listeners.into_iter().for_each(|listener| server.open(listener));
                 let _ = started.send(Ok(()));
+                tokio::task::spawn_local(carry_out(orders, current, server.clone()));
                 tokio::select! {
-                    () = edge::serve(listeners, Rc::new(handler), drain, shed_above) => {}
+                    () = server.run() => {}
                     () = stop.cancelled() => {}
                 }
             }
@@ -147,11 +156,20 @@ fn run(parts: WorkerParts, started: &std::sync::mpsc::Sender<Result<(), StartErr
     runtime.shutdown_background();
 }
 
-fn handler(parts: WorkerParts) -> Result<Proxy, StartError> {
-    let WorkerParts { settings, shared, conditions, store, signer, jwks, .. } = parts;
-    let upstreams = Upstreams::new(&settings.upstreams, &conditions)?;
-    let gate = Gate::new(&settings, shared.clone(), store, signer)?;
+/// One worker's gate; can be built on another thread.
+pub(super) fn gate(generation: &Generation, store: Store) -> Result<Gate, StartError> {
+    let Generation { settings, shared, signer, .. } = generation;
+    Ok(Gate::new(settings, shared.clone(), store, signer.clone())?)
+}
+
+/// One worker's proxy, with the connections of the one before where they can stay. To be called in the worker.
+pub(super) fn proxy(generation: &Generation, gate: Gate, before: Option<&Proxy>) -> Result<Proxy, StartError> {
+    let Generation { settings, shared, conditions, jwks, .. } = generation;
+    let upstreams = match before {
+        Some(before) => before.upstreams().renewed(&settings.upstreams, conditions)?,
+        None => Upstreams::new(&settings.upstreams, conditions)?,
+    };
     let (algorithms, access_log) = (&settings.dpop.algorithms, settings.log.access);
-    let proxy = Proxy::new(gate, upstreams, shared, &settings.routes, algorithms, access_log, jwks);
-    Ok(proxy.with_redirects(&settings).with_pages(&settings.pages))
+    let proxy = Proxy::new(gate, upstreams, shared.clone(), &settings.routes, algorithms, access_log, jwks.clone());
+    Ok(proxy.with_listeners(settings).with_pages(&settings.pages))
 }

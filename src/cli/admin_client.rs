@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 use super::failure::Failure;
 
 /// How long an operation may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest answer: a list of very many keys.
 const MAX_ANSWER: usize = 256 * 1024 * 1024;
 

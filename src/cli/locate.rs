@@ -9,7 +9,7 @@ use crate::config::{self, Loaded};
 const PLACES: [&str; 2] = ["portcullis.toml", "/etc/portcullis/portcullis.toml"];
 
 /// Which configuration.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct ConfigArgs {
     /// The configuration; default: ./portcullis.toml, then /etc/portcullis/portcullis.toml
     #[arg(long, short, value_name = "FILE", env = "PORTCULLIS_CONFIG")]
@@ -31,6 +31,14 @@ impl ConfigArgs {
                      write one with `portcullis init --upstream URL --issuer URL --audience NAME > portcullis.toml`."
                 ))
             }),
+        }
+    }
+
+    /// Reads it again each time; what is wrong is told as start would.
+    pub(super) fn loader(self) -> impl Fn() -> Result<Loaded, String> + Send + Sync {
+        move || {
+            let path = self.path().map_err(|_| "there is no configuration any more".to_owned())?;
+            config::load(&path, &self.overrides).map_err(|problems| problems.to_string())
         }
     }
 

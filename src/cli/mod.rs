@@ -16,6 +16,7 @@ mod keys;
 mod locate;
 mod maintenance;
 mod output;
+mod reload;
 mod revocations;
 mod revoke;
 mod run;
@@ -56,6 +57,8 @@ struct CommandLine {
 enum Verb {
     /// Serve.
     Run(run::Args),
+    /// Put the configuration in force as it is now, and say what came of it: exit code 0, or 1 and why not.
+    Reload(reload::Args),
     /// Say whether a configuration is good, and what it means.
     Check(check::Args),
     /// Start a protected service on this machine, with curl lines to try it.
@@ -92,6 +95,7 @@ impl Verb {
     fn run(self) -> Result<(), Failure> {
         match self {
             Self::Run(args) => run::run(&args),
+            Self::Reload(args) => reload::run(&args),
             Self::Check(args) => check::run(&args),
             Self::Demo(args) => demo::run(&args),
             Self::Health(args) => health::run(&args),

@@ -2,8 +2,8 @@
 
 use super::failure::Failure;
 use super::locate::ConfigArgs;
-use crate::app::signals::Signals;
-use crate::app::{App, Drained, Options, Running, process};
+use crate::app::signals::{Asked, Signals};
+use crate::app::{App, Drained, Options, Running, Source, process};
 use crate::config::{self, Loaded};
 use crate::telemetry::log;
 
@@ -24,7 +24,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     announce(&loaded);
     super::block_on(async {
         let mut signals = signals()?;
-        let running = App::start(loaded.settings, Options::default())?;
+        let source = Source::new(&loaded, args.config.clone().loader());
+        let running = App::start(loaded.settings, Options { source: Some(source), ..Options::default() })?;
         announce_addresses(&running);
         serve(running, &mut signals).await
     })
@@ -49,7 +50,7 @@ pub(super) fn announce(loaded: &Loaded) {
 /// Where it listens.
 pub(super) fn announce_addresses(running: &Running) {
     for (listener, bind) in running.listeners() {
-        tracing::info!(listener = &**listener, %bind, workers = running.worker_count(), "listening");
+        tracing::info!(listener = &*listener, %bind, workers = running.worker_count(), "listening");
     }
     if let Some(bind) = running.health_address() {
         tracing::info!(%bind, "health and metrics");
@@ -62,11 +63,23 @@ pub(super) fn announce_addresses(running: &Running) {
     }
 }
 
-/// Until a signal comes; the second ends at once.
+/// Until a signal asks to end; the second ends at once.
 pub(super) async fn serve(mut running: Running, signals: &mut Signals) -> Result<(), Failure> {
-    let signal = tokio::select! {
-        signal = signals.next() => signal,
-        () = running.failed() => return Err(Failure::failed("a worker broke off; what it said is above")),
+    let signal = loop {
+        let asked = tokio::select! {
+            asked = signals.next() => asked,
+            () = running.failed() => return Err(Failure::failed("a worker broke off; what it said is above")),
+        };
+        match asked {
+            Asked::End(signal) => break signal,
+            // The terminal is gone, and there is nothing to read again.
+            Asked::Reload if !running.can_reload() => break "SIGHUP",
+            Asked::Reload => {
+                let reloads = running.reloads();
+                // What comes of it is logged where it happens.
+                tokio::spawn(async move { reloads.reload("SIGHUP").await });
+            }
+        }
     };
     // First, so that what the log says is true when it is read.
     running.unready();
@@ -79,7 +92,7 @@ pub(super) async fn serve(mut running: Running, signals: &mut Signals) -> Result
             }
             Ok(())
         }
-        signal = signals.next() => {
+        signal = signals.end() => {
             tracing::warn!(signal, "ended at once");
             Err(Failure::Said(1))
         }

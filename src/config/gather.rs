@@ -19,6 +19,8 @@ pub(super) struct Gathered<'a> {
     pub(super) environment: &'a dyn Fn(&str) -> Option<std::ffi::OsString>,
     pub(super) sources: Sources,
     pub(super) files: Vec<PathBuf>,
+    /// In which a file could appear that would be included.
+    pub(super) directories: Vec<PathBuf>,
 }
 
 impl Gathered<'_> {
@@ -39,6 +41,9 @@ impl Gathered<'_> {
         }
         for pattern in self.patterns(include.node) {
             let Value::Text(text) = &pattern.value else { continue };
+            if glob::is_pattern(text) {
+                self.directories.extend(base.join(text).parent().map(Path::to_owned));
+            }
             for path in self.matching(text, base, pattern.place) {
                 let included = self.include(&path, pattern.place, depth + 1);
                 merge(&mut table, included, "", self.report);

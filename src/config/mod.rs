@@ -23,6 +23,7 @@ mod template;
 mod tree;
 mod units;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,10 @@ pub struct Loaded {
     pub warnings: Problems,
     /// Every file that was read.
     pub files: Vec<PathBuf>,
+    /// Files that settings name; what serves reads them later, or writes them.
+    pub named: Vec<PathBuf>,
+    /// Directories in which a file could appear that would be included.
+    pub directories: Vec<PathBuf>,
     /// The effective configuration, one value a line (`route.app.accept = ["jwt:main"]  # portcullis.toml:12` or
     /// `# default`), secrets masked.
     pub effective: Vec<EffectiveValue>,
@@ -134,19 +139,20 @@ fn assemble(input: Input<'_>) -> Result<Loaded, Problems> {
         environment: input.environment,
         sources: Sources::default(),
         files: input.file.map(Path::to_owned).into_iter().collect(),
+        directories: Vec::new(),
     };
     let mut raw = gathered.text(input.text, input.name, input.base);
     for text in input.overrides {
         overrides::apply(text, &mut raw, &mut gathered.sources, &report);
     }
-    let Gathered { sources, files, .. } = gathered;
+    let Gathered { sources, files, directories, .. } = gathered;
     // What could not be read is missing, and what is missed for that reason is not worth telling.
     if report.is_incomplete() {
         return Err(report.problems(&sources));
     }
     let checker = Checker { report: &report, sources: &sources, environment: input.environment, files: files.into() };
     let root = checked(raw, &checker);
-    let context = Context { report: &report, sources: &sources, root: &root };
+    let context = Context { report: &report, sources: &sources, root: &root, named: RefCell::default() };
     let settings = settings(&context);
     if let Some(settings) = &settings
         && !report.has_problems()
@@ -160,6 +166,8 @@ fn assemble(input: Input<'_>) -> Result<Loaded, Problems> {
             settings,
             warnings,
             files: checker.files.into_inner(),
+            named: context.named.into_inner(),
+            directories,
             effective: effective::list(&root, &sources),
         }),
         _ => {

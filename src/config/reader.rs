@@ -1,5 +1,6 @@
 //! Typed access to a checked tree. What cannot be read has been reported, or is reported here with its place.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub(super) struct Context<'a> {
     pub(super) report: &'a Report,
     pub(super) sources: &'a Sources,
     pub(super) root: &'a Table,
+    /// Files that settings name.
+    pub(super) named: RefCell<Vec<PathBuf>>,
 }
 
 impl<'a> Context<'a> {
@@ -245,7 +248,11 @@ impl<'a> Section<'a> {
 impl Context<'_> {
     fn path(&self, node: &Node) -> Option<PathBuf> {
         match &node.value {
-            Value::Text(text) => Some(self.sources.base(node.place).join(text)),
+            Value::Text(text) => {
+                let path = self.sources.base(node.place).join(text);
+                self.named.borrow_mut().push(path.clone());
+                Some(path)
+            }
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! Accepting connections on one worker, and waiting for them to end.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -7,19 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rustls::ServerConfig;
+use rustls_pki_types::CertificateDer;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::drain::{Census, Counted, Drain, Roster};
-use super::http::{self, Protocol, Ready};
-use super::listener::{Acceptor, Listener};
+use super::drain::{Census, Counted, Drain, Farewell, Roster};
+use super::http::{self, Company, Protocol, Ready};
+use super::listener::{Acceptor, Listener, Terms};
 use super::overload::Overload;
+use super::progress::Progress;
 use super::proxy_protocol::{self, Source};
 use super::quiet::Quiet;
 use super::socket::{Socket, Transport};
-use super::tls;
+use super::tls::{self, Tls};
 use super::{Connection, Handler};
 
 /// TLS handshakes that one worker is in at a time; more wait, within their timeout.
@@ -31,63 +34,84 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What connections are counted under whose proxy in front does not say whose they are.
 const PROXY_PROTOCOL: &str = "proxy_protocol";
 
+/// How long a client that has nothing to say is waited for that could be told only with its next answer that this was the
+/// last one.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long, once draining has begun, a client that has connected may take to say what it speaks.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Accepts and serves on the current thread (a `LocalSet`) until drained and the last connection has ended. `shed_above`:
-/// how much CPU time of this thread may be waited for before requests are refused; `None`: they never are.
+/// Serves these listeners on the current thread (a `LocalSet`) until drained and the last connection has ended.
+/// `shed_above`: how much CPU time of this thread may be waited for before requests are refused; `None`: they never are.
 pub async fn serve<H: Handler>(
-    listeners: Arc<Vec<Listener>>,
+    listeners: Vec<Arc<Listener>>,
     handler: Rc<H>,
     drain: Drain,
     shed_above: Option<Duration>,
 ) {
-    let worker = Rc::new(Worker {
-        handler,
-        overload: Overload::new(shed_above),
-        roster: Rc::default(),
-        census: Arc::default(),
-        handshakes: Semaphore::new(HANDSHAKES),
-        drain: drain.child(),
-        full: Quiet::default(),
-        failures: Quiet::default(),
-        relays: Quiet::default(),
-    });
-    let mut loops = Vec::new();
-    for index in 0..listeners.len() {
-        let (worker, listeners, drain) = (Rc::clone(&worker), Arc::clone(&listeners), drain.clone());
-        loops.push(tokio::task::spawn_local(async move {
-            if let Some(listener) = listeners.get(index) {
-                worker.accept_all(listener, &drain).await;
-            }
-        }));
+    let server = Server::new(handler, &drain, shed_above);
+    listeners.into_iter().for_each(|listener| server.open(listener));
+    server.run().await;
+}
+
+/// Accepts and serves on one thread, within its `LocalSet`.
+pub struct Server<H>(Rc<Worker<H>>);
+
+impl<H: Handler> Server<H> {
+    /// Without a listener. It ends once `drain` has begun. `shed_above`: as for [`serve`].
+    pub fn new(handler: Rc<H>, drain: &Drain, shed_above: Option<Duration>) -> Self {
+        Self(Rc::new(Worker {
+            handler,
+            overload: Overload::new(shed_above),
+            census: Arc::default(),
+            handshakes: Semaphore::new(HANDSHAKES),
+            drain: drain.child(),
+            loops: RefCell::default(),
+            full: Quiet::default(),
+            failures: Quiet::default(),
+            relays: Quiet::default(),
+        }))
     }
-    drain.begun().await;
-    for accepting in loops {
-        // A loop that panicked has been reported by the panic hook; draining goes on without it.
-        let _ = accepting.await;
+
+    /// Begins to accept what comes there.
+    pub fn open(&self, listener: Arc<Listener>) {
+        let worker = Rc::clone(&self.0);
+        let accepting = tokio::task::spawn_local(async move { worker.accept_all(&listener).await });
+        let mut loops = self.0.loops.borrow_mut();
+        loops.retain(|accepting| !accepting.is_finished());
+        loops.push(accepting);
     }
-    worker.roster.drain();
-    worker.census.empty().await;
+
+    /// Waits until it has been drained and the last connection has ended.
+    pub async fn run(&self) {
+        let worker = &self.0;
+        worker.drain.begun().await;
+        loop {
+            let Some(accepting) = worker.loops.borrow_mut().pop() else { break };
+            // A loop that panicked has been reported by the panic hook; draining goes on without it.
+            let _ = accepting.await;
+        }
+        worker.census.empty().await;
+    }
 }
 
 /// What the connections of one core share.
 struct Worker<H> {
     handler: Rc<H>,
     overload: Rc<Overload>,
-    roster: Rc<Roster>,
     census: Arc<Census>,
     handshakes: Semaphore,
     /// A branch of the process's own, so that connections of different cores do not meet in one lock.
     drain: Drain,
+    loops: RefCell<Vec<JoinHandle<()>>>,
     full: Quiet,
     failures: Quiet,
     relays: Quiet,
 }
 
 impl<H: Handler> Worker<H> {
-    async fn accept_all(self: &Rc<Self>, listener: &Listener, drain: &Drain) {
-        let name = &listener.settings().name;
+    async fn accept_all(self: &Rc<Self>, listener: &Arc<Listener>) {
+        let name = Arc::clone(&listener.settings().name);
         let acceptor = match listener.acceptor() {
             Ok(acceptor) => acceptor,
             Err(error) => {
@@ -95,14 +119,22 @@ impl<H: Handler> Worker<H> {
                 return;
             }
         };
+        let mut partings = listener.partings();
+        // Of the connections that were accepted under terms under which they may go on.
+        let mut roster = Rc::<Roster>::default();
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = drain.begun() => break,
+                () = self.drain.begun() => break,
+                () = listener.retired().cancelled() => break,
+                Ok(()) = partings.changed() => {
+                    see_off(std::mem::take(&mut roster), Some(&self.drain));
+                    continue;
+                }
                 accepted = acceptor.accept() => accepted,
             };
             match accepted {
-                Ok((socket, peer)) => self.admit(listener, socket, peer),
+                Ok((socket, peer)) => self.admit(listener, &roster, socket, peer),
                 Err(error) if is_clients(&error) => {}
                 Err(error) => {
                     if self.failures.allow().is_some() {
@@ -112,16 +144,26 @@ impl<H: Handler> Worker<H> {
                 }
             }
         }
+        if listener.is_given_away() {
+            // What waits in the queue is for whoever has the socket now.
+            return see_off(roster, None);
+        }
         // Clients whose connections the system has completed already were promised an answer.
         while let Some((socket, peer)) = listener.queued() {
-            self.admit(listener, socket, peer);
+            self.admit(listener, &roster, socket, peer);
         }
         listener.close();
+        if self.drain.has_begun() {
+            roster.drain(Farewell::Prompt);
+        } else {
+            see_off(roster, Some(&self.drain));
+        }
     }
 
     /// Serves a connection in a task of its own: what panics there ends there.
-    fn admit(self: &Rc<Self>, listener: &Listener, socket: Socket, peer: Option<SocketAddr>) {
-        let settings = listener.settings();
+    fn admit(self: &Rc<Self>, listener: &Arc<Listener>, roster: &Rc<Roster>, socket: Socket, peer: Option<SocketAddr>) {
+        let terms = listener.terms();
+        let Terms { settings, tls } = &*terms;
         let most = settings.limits.max_connections;
         let Some(counted) = Counted::new(listener.open_connections(), most, &self.census, listener.observer()) else {
             listener.observer().connection_refused("too_many_connections");
@@ -138,12 +180,12 @@ impl<H: Handler> Worker<H> {
             listener: Arc::clone(settings),
             peer: peer.map(|peer| SocketAddr::new(peer.ip().to_canonical(), peer.port())),
             unnamed: false,
-            tls: listener.tls().is_some(),
+            tls: tls.is_some(),
             server_name: None,
             certificate: None,
         };
-        let worker = Rc::clone(self);
-        let (tls, observer) = (listener.tls().cloned(), Arc::clone(listener.observer()));
+        let (worker, roster, tls) = (Rc::clone(self), Rc::clone(roster), tls.clone());
+        let (listener, observer) = (Arc::clone(listener), Arc::clone(listener.observer()));
         tokio::task::spawn_local(async move {
             let ready = async {
                 let (socket, connection) = relayed(socket, connection).await?;
@@ -158,9 +200,18 @@ impl<H: Handler> Worker<H> {
                 () = worker.given_up() => return,
             };
             match ready {
-                Ok(ready) => {
-                    let handler = Rc::clone(&worker.handler);
-                    http::serve(ready, handler, &worker.roster, &worker.overload, counted).await;
+                Ok((ready, chain)) => {
+                    let progress = Progress::new(ready.protocol == Protocol::Http1);
+                    let enrolled = chain.map(|chain| {
+                        let enrolled = listener.certified().enter(&progress, Arc::clone(&chain));
+                        // Entered first: what verifies it may have changed since the handshake.
+                        if !listener.still_accepts(&chain) {
+                            progress.cut();
+                        }
+                        enrolled
+                    });
+                    let company = Company { roster, overload: Rc::clone(&worker.overload), progress };
+                    http::serve(ready, Rc::clone(&worker.handler), company, (counted, enrolled)).await;
                 }
                 Err(Unready { connection, why, label }) => {
                     observer.connection_refused(label);
@@ -186,14 +237,14 @@ impl<H: Handler> Worker<H> {
 
     async fn handshake(
         &self,
-        tls: &Arc<ServerConfig>,
+        tls: &Tls,
         socket: Socket,
         mut connection: Connection,
-    ) -> Result<Ready, Unready> {
+    ) -> Result<(Ready, Option<Chain>), Unready> {
         let limit = connection.listener.limits.handshake_timeout;
         let accept = async {
             let _turn = self.handshakes.acquire().await;
-            TlsAcceptor::from(Arc::clone(tls)).accept(socket).await
+            TlsAcceptor::from(Arc::clone(&tls.server)).accept(socket).await
         };
         let stream = match timeout(limit, accept).await {
             Ok(Ok(stream)) => stream,
@@ -203,18 +254,42 @@ impl<H: Handler> Worker<H> {
         let (_, session) = stream.get_ref();
         connection.server_name = session.server_name().map(Arc::from);
         let protocol = if session.alpn_protocol() == Some(tls::HTTP2) { Protocol::Http2 } else { Protocol::Http1 };
-        if let Some(end) = session.peer_certificates().and_then(<[_]>::first) {
+        let mut chain = None;
+        if let Some(certificates @ [end, ..]) = session.peer_certificates() {
             match tls::client_certificate(end) {
-                Some(certificate) => connection.certificate = Some(Arc::new(certificate)),
+                Some(certificate) => {
+                    connection.certificate = Some(Arc::new(certificate));
+                    chain = Some(certificates.iter().map(|one| one.clone().into_owned()).collect());
+                }
                 None => {
                     let why = "a name in the client certificate holds control characters or cannot be read".to_owned();
                     return Err(Unready::new(connection, why, "client_certificate"));
                 }
             }
         }
-        Ok(Ready { protocol, io: Transport::Tls(Box::new(stream)), read: BytesMut::new(), connection })
+        Ok((Ready { protocol, io: Transport::Tls(Box::new(stream)), read: BytesMut::new(), connection }, chain))
     }
 }
+
+/// Asks connections to finish, and waits for those that have nothing to say, but not once `drain` has begun.
+fn see_off(roster: Rc<Roster>, drain: Option<&Drain>) {
+    roster.drain(Farewell::Patient);
+    let drain = drain.cloned();
+    tokio::task::spawn_local(async move {
+        let draining = async {
+            match &drain {
+                Some(drain) => drain.begun().await,
+                None => std::future::pending().await,
+            }
+        };
+        // Its end is no error here.
+        let _ = tokio::time::timeout(PATIENCE, draining).await;
+        roster.drain(Farewell::Prompt);
+    });
+}
+
+/// A client's certificates.
+type Chain = Arc<[CertificateDer<'static>]>;
 
 /// A connection that is closed before its first request.
 struct Unready {
@@ -249,9 +324,9 @@ async fn relayed(mut socket: Socket, mut connection: Connection) -> Result<(Sock
 }
 
 /// In clear text: HTTP/1, or HTTP/2 by prior knowledge (RFC 9113, section 3.3).
-async fn detect(mut socket: Socket, connection: Connection) -> Result<Ready, Unready> {
+async fn detect(mut socket: Socket, connection: Connection) -> Result<(Ready, Option<Chain>), Unready> {
     match timeout(connection.listener.limits.header_timeout, http::sniff(&mut socket)).await {
-        Ok(Ok((protocol, read))) => Ok(Ready { protocol, io: Transport::Clear(socket), read, connection }),
+        Ok(Ok((protocol, read))) => Ok((Ready { protocol, io: Transport::Clear(socket), read, connection }, None)),
         Ok(Err(error)) => Err(Unready::new(connection, error.to_string(), "no_request")),
         Err(_) => Err(Unready::new(connection, "header_timeout passed".to_owned(), "no_request")),
     }

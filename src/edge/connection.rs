@@ -49,6 +49,18 @@ impl Connection {
         Client { peer: self.peer, address, trusted, https, certificate: self.certificate.clone() }
     }
 
+    /// The same under other settings of its listener.
+    pub fn under(&self, listener: Arc<ListenerSettings>) -> Self {
+        Self {
+            listener,
+            peer: self.peer,
+            unnamed: self.unnamed,
+            tls: self.tls,
+            server_name: self.server_name.clone(),
+            certificate: self.certificate.clone(),
+        }
+    }
+
     /// Whether `trusted_proxies` names the peer.
     pub(super) fn has_trusted_peer(&self) -> bool {
         self.peer.map_or(self.listener.trust_unix, |peer| self.trusts(peer.ip().to_canonical()))

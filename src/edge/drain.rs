@@ -16,6 +16,19 @@ use crate::model::Observer;
 #[derive(Debug, Clone, Default)]
 pub struct Drain(CancellationToken);
 
+/// How connections are asked to finish.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Farewell {
+    /// They are not.
+    #[default]
+    None,
+    /// The next answer is the last; a client that says nothing for now is waited for. So nobody sends a request into a
+    /// connection that is being closed: HTTP/2 has GOAWAY for that, HTTP/1 nothing else.
+    Patient,
+    /// What is idle ends at once.
+    Prompt,
+}
+
 impl Drain {
     /// Not draining.
     pub fn new() -> Self {
@@ -32,6 +45,11 @@ impl Drain {
         Self(self.0.child_token())
     }
 
+    /// Whether it has begun.
+    pub(super) fn has_begun(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
     /// Waits until draining begins.
     pub async fn begun(&self) {
         self.0.cancelled().await;
@@ -42,7 +60,7 @@ impl Drain {
 /// it is polled, so that draining costs nothing until it happens.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
-    draining: Cell<bool>,
+    farewell: Cell<Farewell>,
     last_id: Cell<u64>,
     wakers: RefCell<HashMap<u64, Waker>>,
 }
@@ -56,14 +74,17 @@ impl Roster {
         Entry { roster: Rc::clone(self), id }
     }
 
-    /// Whether they are asked to finish.
-    pub(super) fn draining(&self) -> bool {
-        self.draining.get()
+    /// How they are asked to finish.
+    pub(super) fn farewell(&self) -> Farewell {
+        self.farewell.get()
     }
 
     /// Asks all of them to finish, and all that come later.
-    pub(super) fn drain(&self) {
-        self.draining.set(true);
+    pub(super) fn drain(&self, how: Farewell) {
+        if self.farewell.get() >= how {
+            return;
+        }
+        self.farewell.set(how);
         // Collected first: waking may run code that enters or leaves.
         let wakers: Vec<Waker> = self.wakers.borrow().values().cloned().collect();
         wakers.iter().for_each(Waker::wake_by_ref);
@@ -78,8 +99,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn draining(&self) -> bool {
-        self.roster.draining()
+    pub(super) fn farewell(&self) -> Farewell {
+        self.roster.farewell()
     }
 }
 

@@ -19,7 +19,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
 use super::ambiguity::{http2_refusal, opens_websocket};
-use super::drain::{Counted, Entry, Roster};
+use super::certified::Enrolled;
+use super::drain::{Counted, Entry, Farewell, Roster};
 use super::framing::FramingLimits;
 use super::framing::guard::Guarded;
 use super::hangup::{Hangup, Owing, Streams};
@@ -85,22 +86,30 @@ pub(super) struct Ready {
     pub(super) connection: Connection,
 }
 
+/// What a connection has to do with those of its core, and what is known of it outside.
+pub(super) struct Company {
+    pub(super) roster: Rc<Roster>,
+    pub(super) overload: Rc<Overload>,
+    pub(super) progress: Arc<Progress>,
+}
+
+/// What lasts as long as a connection, whatever it speaks by then: it is counted, and found when what vouches for its
+/// client has changed.
+pub(super) type Keep = (Counted, Option<Enrolled>);
+
 /// Serves a connection to its end.
 pub(super) async fn serve<H: Handler>(
     Ready { protocol, io, read, connection }: Ready,
     handler: Rc<H>,
-    roster: &Rc<Roster>,
-    overload: &Rc<Overload>,
-    counted: Counted,
+    Company { roster, overload, progress }: Company,
+    keep: Keep,
 ) {
     let connection = Arc::new(connection);
     let settings = Arc::clone(&connection.listener);
     let limits = &settings.limits;
-    let progress = Progress::new(protocol == Protocol::Http1);
     let streams = (protocol == Protocol::Http2).then(Streams::default);
     let service = {
-        let (progress, roster, streams) = (Arc::clone(&progress), Rc::clone(roster), streams.clone());
-        let overload = Rc::clone(overload);
+        let (progress, roster, streams) = (Arc::clone(&progress), Rc::clone(&roster), streams.clone());
         service_fn(move |mut request: Request<Incoming>| {
             if overload.sheds() {
                 request.extensions_mut().insert(Refused(Reason::Overloaded));
@@ -114,7 +123,7 @@ pub(super) async fn serve<H: Handler>(
     match protocol {
         Protocol::Http1 => {
             let framing = FramingLimits { max_head_bytes: limits.max_header_bytes, max_fields: limits.max_headers };
-            let io = Guarded::http1(io, read, framing, Arc::clone(&progress), counted);
+            let io = Guarded::http1(io, read, framing, Arc::clone(&progress), keep);
             let mut builder = hyper::server::conn::http1::Builder::new();
             // The guard refuses first; hyper's own limit stands a little higher. Its header timer counts idle time too
             // and costs a timer for each request: `drive` does both for less.
@@ -126,10 +135,10 @@ pub(super) async fn serve<H: Handler>(
                 builder.max_headers(limits.max_headers);
             }
             let http = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
-            drive(http, |http| http.graceful_shutdown(), || (), &progress, limits, roster).await;
+            drive(http, |http| http.graceful_shutdown(), || (), &progress, limits, &roster).await;
         }
         Protocol::Http2 => {
-            let io = Guarded::opaque(io, read, Arc::clone(&progress), counted);
+            let io = Guarded::opaque(io, read, Arc::clone(&progress), keep);
             let streams = streams.unwrap_or_default();
             let reap = {
                 let (streams, patience) = (streams.clone(), limits.send_timeout);
@@ -153,7 +162,7 @@ pub(super) async fn serve<H: Handler>(
                 .keep_alive_timeout(PING_TIMEOUT)
                 .enable_connect_protocol()
                 .serve_connection(TokioIo::new(io), service);
-            drive(http, |http| http.graceful_shutdown(), reap, &progress, limits, roster).await;
+            drive(http, |http| http.graceful_shutdown(), reap, &progress, limits, &roster).await;
         }
     }
 }
@@ -184,7 +193,7 @@ async fn answer<H: Handler>(
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     progress.answer(upgraded);
     // An answer that is ready at the very poll in which draining begins is written before hyper is told.
-    if http1 && !upgraded && roster.draining() {
+    if http1 && !upgraded && roster.farewell() > Farewell::None {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| Tracked::new(body, active, owing)))
@@ -220,7 +229,8 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
                 return Poll::Ready(());
             }
             // After the poll: a request that has arrived is answered before the connection is asked to end.
-            if finishing || !entry.draining() {
+            let last_answer = if progress.is_http1() { Farewell::Prompt } else { Farewell::Patient };
+            if finishing || entry.farewell() < last_answer {
                 break;
             }
             finishing = true;

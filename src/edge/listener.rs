@@ -1,25 +1,21 @@
-//! Opening a listener: its certificates and its socket.
+//! A listener: its socket, and the terms under which connections are served, which a reload changes.
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use rustls::ServerConfig;
-use socket2::{Domain, Protocol, SockRef, Type};
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
+use super::bind::Bound;
+use super::certified::Certified;
 use super::socket::Socket;
-use super::tls;
+use super::tls::Tls;
 use crate::model::settings::{Bind, ListenerSettings};
 use crate::model::{Clock, Observer};
-
-/// Connections that the system keeps for us until they are accepted.
-const BACKLOG: i32 = 4096;
-
-/// Who may open a listener's Unix socket: its owner and group.
-const UNIX_SOCKET_MODE: u32 = 0o660;
 
 /// Why a listener cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -33,17 +29,25 @@ pub struct ListenError {
 
 /// A listener that is open; workers share its socket.
 pub struct Listener {
-    settings: Arc<ListenerSettings>,
-    tls: Option<Arc<ServerConfig>>,
+    terms: ArcSwap<Terms>,
     socket: Bound,
     /// Connections of all workers.
     open: Arc<AtomicUsize>,
+    certified: Arc<Certified>,
+    clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
+    retired: CancellationToken,
+    /// Counts the times at which connections were asked to finish because of new terms.
+    partings: watch::Sender<u64>,
+    /// Whether the socket goes on in other hands.
+    given_away: AtomicBool,
 }
 
-enum Bound {
-    Tcp { socket: std::net::TcpListener, address: SocketAddr },
-    Unix { socket: std::os::unix::net::UnixListener, path: PathBuf, file: Option<(u64, u64)> },
+/// What connections are served under. They keep the TLS, timeouts and caps of when they began; the rest is for the handler
+/// to look up for each request.
+pub struct Terms {
+    pub(super) settings: Arc<ListenerSettings>,
+    pub(super) tls: Option<Arc<Tls>>,
 }
 
 /// One worker's handle of a listening socket, registered with that worker's runtime.
@@ -52,15 +56,36 @@ pub(super) enum Acceptor {
     Unix(tokio::net::UnixListener),
 }
 
+impl Terms {
+    fn load(settings: Arc<ListenerSettings>, clock: &dyn Clock, known: Option<&Arc<Tls>>) -> Result<Self, ListenError> {
+        let tls = settings.tls.as_ref().map(|tls| Tls::load(tls, clock, known)).transpose();
+        match tls {
+            Ok(tls) => Ok(Self { settings, tls }),
+            Err(problem) => Err(ListenError { listener: Arc::clone(&settings.name), problem }),
+        }
+    }
+
+    /// Whether a connection of these terms may go on under those: not where it is in clear that must be TLS now, or where
+    /// a proxy has named its client that would not be believed any more.
+    fn may_go_on_under(&self, new: &Self) -> bool {
+        let (old, new_settings) = (&self.settings, &new.settings);
+        let relayed = old.proxy_protocol.is_some();
+        self.tls.is_some() == new.tls.is_some()
+            && relayed == new_settings.proxy_protocol.is_some()
+            && (!relayed
+                || (old.trusted_proxies == new_settings.trusted_proxies && old.trust_unix == new_settings.trust_unix))
+            && (self.demands_certificate() || !new.demands_certificate())
+    }
+
+    fn demands_certificate(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.demands_certificate)
+    }
+}
+
 impl Listener {
     /// Reads certificates, and opens nothing.
-    pub fn check(settings: &ListenerSettings, clock: &dyn Clock) -> Result<(), ListenError> {
-        match &settings.tls {
-            Some(tls) => tls::server_config(tls, clock)
-                .map(drop)
-                .map_err(|problem| ListenError { listener: Arc::clone(&settings.name), problem }),
-            None => Ok(()),
-        }
+    pub fn check(settings: &Arc<ListenerSettings>, clock: &dyn Clock) -> Result<(), ListenError> {
+        Terms::load(Arc::clone(settings), clock, None).map(drop)
     }
 
     /// Reads certificates and opens the socket. An occupied port, an unreadable or mismatched certificate or an empty CA
@@ -70,18 +95,66 @@ impl Listener {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, ListenError> {
+        Self::open_with(settings, None, clock, observer)
+    }
+
+    /// The same on a socket that listens there already, where there is one.
+    pub fn open_with(
+        settings: Arc<ListenerSettings>,
+        socket: Option<OwnedFd>,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, ListenError> {
         let failed = |problem: String| ListenError { listener: Arc::clone(&settings.name), problem };
         // Certificates first: what cannot be served must not occupy a port.
-        let tls = match &settings.tls {
-            Some(tls) => Some(tls::server_config(tls, &*clock).map_err(failed)?),
-            None => None,
+        let terms = Terms::load(Arc::clone(&settings), &*clock, None)?;
+        let socket = match socket {
+            Some(socket) => Bound::adopt(&settings.bind, socket),
+            None => Bound::open(&settings.bind),
         };
-        let socket = match &settings.bind {
-            Bind::Tcp(address) => bind_tcp(*address),
-            Bind::Unix(path) => bind_unix(path),
+        Ok(Self {
+            socket: socket.map_err(failed)?,
+            terms: ArcSwap::from_pointee(terms),
+            open: Arc::new(AtomicUsize::new(0)),
+            certified: Arc::default(),
+            clock,
+            observer,
+            retired: CancellationToken::new(),
+            partings: watch::Sender::new(0),
+            given_away: AtomicBool::new(false),
+        })
+    }
+
+    /// Reads what [`Listener::renew`] puts in force. Certificates that have not changed stay as they are, so that sessions
+    /// are resumed.
+    pub fn prepare(&self, settings: Arc<ListenerSettings>) -> Result<Terms, ListenError> {
+        Terms::load(settings, &*self.clock, self.terms.load().tls.as_ref())
+    }
+
+    /// New connections are served under these terms. Those that are open go on, but for clients whose certificates would
+    /// not be accepted any more, which are cut off, and those that could not have come about like this, which finish.
+    pub fn renew(&self, terms: Terms) {
+        let new = Arc::new(terms);
+        let old = self.terms.swap(Arc::clone(&new));
+        if !old.may_go_on_under(&new) {
+            self.partings.send_modify(|count| *count += 1);
         }
-        .map_err(failed)?;
-        Ok(Self { settings, tls, socket, open: Arc::new(AtomicUsize::new(0)), observer })
+        let same = match (&old.tls, &new.tls) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            _ => false,
+        };
+        if !same {
+            let cut = self.certified.cut_unless(|chain| self.still_accepts(chain));
+            if cut > 0 {
+                let listener = &new.settings.name;
+                tracing::warn!(%listener, cut, "connections cut off whose client certificates are not accepted any more");
+            }
+        }
+    }
+
+    /// Whether a client with this chain would be let in now.
+    pub(super) fn still_accepts(&self, chain: &[rustls_pki_types::CertificateDer<'_>]) -> bool {
+        self.terms.load().tls.as_ref().is_some_and(|tls| tls.still_accepts(chain, self.clock.now()))
     }
 
     /// Where it listens, the port that the system chose filled in; `None` for a Unix socket.
@@ -92,9 +165,9 @@ impl Listener {
         }
     }
 
-    /// Its settings.
-    pub fn settings(&self) -> &Arc<ListenerSettings> {
-        &self.settings
+    /// Its settings now.
+    pub fn settings(&self) -> Arc<ListenerSettings> {
+        Arc::clone(&self.terms.load().settings)
     }
 
     /// How many connections it has now, all workers together.
@@ -102,8 +175,44 @@ impl Listener {
         self.open.load(Ordering::Relaxed)
     }
 
-    pub(super) fn tls(&self) -> Option<&Arc<ServerConfig>> {
-        self.tls.as_ref()
+    /// Accepts no more; its connections finish.
+    pub fn retire(&self) {
+        self.retired.cancel();
+    }
+
+    /// Another handle of its socket, for whoever is to accept in its place.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.socket.descriptor()
+    }
+
+    /// From now on the socket is somebody else's: it stays open when this listener is closed.
+    pub fn give_away(&self) {
+        self.given_away.store(true, Ordering::Release);
+    }
+
+    /// The socket is this one's after all.
+    pub fn keep(&self) {
+        self.given_away.store(false, Ordering::Release);
+    }
+
+    pub(super) fn is_given_away(&self) -> bool {
+        self.given_away.load(Ordering::Acquire)
+    }
+
+    pub(super) fn terms(&self) -> Arc<Terms> {
+        self.terms.load_full()
+    }
+
+    pub(super) fn certified(&self) -> &Arc<Certified> {
+        &self.certified
+    }
+
+    pub(super) fn retired(&self) -> &CancellationToken {
+        &self.retired
+    }
+
+    pub(super) fn partings(&self) -> watch::Receiver<u64> {
+        self.partings.subscribe()
     }
 
     pub(super) fn open_connections(&self) -> &Arc<AtomicUsize> {
@@ -139,20 +248,10 @@ impl Listener {
         }
     }
 
-    /// Stops listening, for all workers at once: new connections are refused by the system instead of waiting in a queue
-    /// that nobody will empty.
+    /// Stops listening, for all workers at once, unless others go on with it.
     pub(super) fn close(&self) {
-        // An error means that another worker has closed it already.
-        let _ = match &self.socket {
-            Bound::Tcp { socket, .. } => SockRef::from(socket).shutdown(std::net::Shutdown::Read),
-            Bound::Unix { socket, .. } => SockRef::from(socket).shutdown(std::net::Shutdown::Read),
-        };
-        if let Bound::Unix { path, file, .. } = &self.socket
-            && file.is_some()
-            && identity(path) == *file
-        {
-            // Ours still: a successor that has taken the path over keeps it.
-            let _ = std::fs::remove_file(path);
+        if !self.is_given_away() {
+            self.socket.close();
         }
     }
 }
@@ -165,75 +264,7 @@ impl Drop for Listener {
 
 impl std::fmt::Debug for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Listener").field("name", &self.settings.name).field("bind", &self.settings.bind).finish()
+        let ListenerSettings { name, bind, .. } = &*self.settings();
+        f.debug_struct("Listener").field("name", name).field("bind", bind as &Bind).finish()
     }
-}
-
-fn bind_tcp(address: SocketAddr) -> Result<Bound, String> {
-    let open = || -> io::Result<Bound> {
-        let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        // So that a restart need not wait for old connections to be forgotten. Not SO_REUSEPORT: with it a second
-        // instance would take half the connections instead of an error.
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        let socket = std::net::TcpListener::from(socket);
-        let address = socket.local_addr()?;
-        Ok(Bound::Tcp { socket, address })
-    };
-    open().map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("{address} is in use by another process; stop it (`ss -ltnp` shows it) or choose another port")
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            format!("{address} is no address of this machine; expected one of its own, or 0.0.0.0")
-        }
-        io::ErrorKind::PermissionDenied => {
-            format!(
-                "not allowed to listen on {address}; ports below 1024 need CAP_NET_BIND_SERVICE, or choose a higher one"
-            )
-        }
-        _ => format!("cannot listen on {address}: {error}"),
-    })
-}
-
-fn bind_unix(path: &Path) -> Result<Bound, String> {
-    let shown = path.display();
-    let cannot = |error: io::Error| format!("cannot listen on `unix:{shown}`: {error}");
-    remove_stale(path)?;
-    let socket = std::os::unix::net::UnixListener::bind(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => format!("cannot listen on `unix:{shown}`: its directory does not exist"),
-        io::ErrorKind::AddrInUse => {
-            format!("cannot listen on `unix:{shown}`: there is a file of that name that is no socket")
-        }
-        _ => cannot(error),
-    })?;
-    socket.set_nonblocking(true).map_err(cannot)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(UNIX_SOCKET_MODE)).map_err(cannot)?;
-    // The standard library listens with a backlog of its own; a second call changes it.
-    SockRef::from(&socket).listen(BACKLOG).map_err(cannot)?;
-    let file = identity(path);
-    Ok(Bound::Unix { socket, path: path.to_owned(), file })
-}
-
-/// Removes a socket that a process left behind when it died; one that somebody answers on is an error.
-fn remove_stale(path: &Path) -> Result<(), String> {
-    use std::os::unix::fs::FileTypeExt;
-    let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
-    if !metadata.file_type().is_socket() {
-        return Ok(());
-    }
-    match std::os::unix::net::UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)
-            .map_err(|error| format!("the stale socket `unix:{}` cannot be removed: {error}", path.display())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(format!("`unix:{}` exists and cannot be tried: {error}", path.display())),
-        Ok(_) => Err(format!("`unix:{}` is in use by another process; stop it or choose another path", path.display())),
-    }
-}
-
-/// What tells one file from another of the same path.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }

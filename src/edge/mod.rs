@@ -6,6 +6,8 @@
 
 mod accept;
 mod ambiguity;
+mod bind;
+mod certified;
 mod connection;
 mod drain;
 mod forwarded;
@@ -26,13 +28,13 @@ mod tls;
 use std::sync::Arc;
 
 use ::http::{Request, Response};
-pub use accept::serve;
+pub use accept::{Server, serve};
 use bytes::Bytes;
 pub use connection::Connection;
 pub use drain::Drain;
 pub use hangup::Hangup;
 use hyper::body::Incoming;
-pub use listener::{ListenError, Listener};
+pub use listener::{ListenError, Listener, Terms};
 
 use crate::model::settings::HttpLimits;
 

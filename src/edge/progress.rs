@@ -21,6 +21,7 @@ use crate::model::settings::HttpLimits;
 #[derive(Debug)]
 pub(super) struct Progress {
     started: Instant,
+    guarded: bool,
     /// Heads that the framing guard has let through; `u64::MAX` where there is no guard (HTTP/2).
     heads: AtomicU64,
     /// Requests that hyper has handed over, and those of them that have been answered.
@@ -46,6 +47,7 @@ impl Progress {
     pub(super) fn new(guarded: bool) -> Arc<Self> {
         Arc::new(Self {
             started: Instant::now(),
+            guarded,
             heads: AtomicU64::new(if guarded { 0 } else { u64::MAX }),
             requests: AtomicU64::new(0),
             answered: AtomicU64::new(0),
@@ -59,6 +61,11 @@ impl Progress {
             cut: AtomicBool::new(false),
             driver: AtomicWaker::new(),
         })
+    }
+
+    /// Whether it is HTTP/1, or another protocol that HTTP/1 has made way for.
+    pub(super) fn is_http1(&self) -> bool {
+        self.guarded
     }
 
     /// The guard has let this many heads through.
@@ -127,6 +134,18 @@ impl Progress {
     pub(super) fn cut(&self) {
         self.cut.store(true, Ordering::Release);
         self.driver.wake();
+        self.reader.wake();
+    }
+
+    /// Whether a connection that speaks another protocol than it began with is to end, whose reader has this waker.
+    pub(super) fn is_cut_after_upgrade<T>(&self, read: &Poll<T>, waker: &Waker) -> bool {
+        if !self.guarded {
+            return false;
+        }
+        if read.is_pending() {
+            self.reader.register(waker);
+        }
+        self.is_cut()
     }
 
     /// Whether the connection is to end at once.

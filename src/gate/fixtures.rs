@@ -60,13 +60,13 @@ pub(crate) fn store(clock: Arc<dyn Clock>) -> Store {
 /// With [`issuer`], fresh of now, without limits.
 pub(crate) fn shared(clock: Arc<dyn Clock>) -> Arc<Shared> {
     let issuers = Issuers::new(&[Arc::new(issuer())], Arc::clone(&clock), Arc::new(Unobserved));
-    let revocations = RevocationSet::new(Duration::from_secs(5));
+    let revocations = Arc::new(RevocationSet::new(Duration::from_secs(5)));
     revocations.fresh_as_of(clock.now());
     Arc::new(Shared {
         issuers: Arc::new(issuers.expect("a shared secret is a key")),
         cache: Cache::new(1000, 1 << 30),
         revocations,
-        proofs: Instance::new(&dpop_settings(), &SystemEntropy),
+        proofs: Arc::new(Instance::new(&dpop_settings(), &SystemEntropy)),
         limits: Limits::new(&BTreeMap::new(), Arc::clone(&clock)),
         introspector: None,
         passwords: None,
@@ -180,6 +180,7 @@ pub(crate) fn settings(routes: Vec<RouteSettings>) -> Settings {
             shutdown_grace: Duration::ZERO,
             drain_delay: Duration::ZERO,
             shed_above: None,
+            watch: false,
         },
         listeners: vec![Arc::new(ListenerSettings {
             name: "main".into(),

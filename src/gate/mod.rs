@@ -19,10 +19,10 @@ pub mod policy;
 pub mod proof;
 pub mod revocation;
 pub mod route;
+mod shared;
 pub mod tenure;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
@@ -31,14 +31,14 @@ use self::credential::{Companion, Found, Presented};
 use self::permit::{Destination, Grant};
 use self::plan::Plan;
 use self::route::Router;
-use crate::crypto::{Introspector, Issuers, Signer};
+use crate::crypto::Signer;
 use crate::model::denial::Reason;
 use crate::model::settings::{LimitStage, MaintenanceSettings, Settings};
-use crate::model::{Client, Clock, CredentialKind, Denial, Entropy, Identity, Secret, Timestamp, Verified};
+use crate::model::{Client, CredentialKind, Denial, Identity, Secret, Timestamp, Verified};
 use crate::store::Store;
-use crate::telemetry::Metrics;
 
 pub use self::permit::Permit;
+pub use self::shared::Shared;
 
 /// A request head, as far as deciding needs it.
 #[derive(Debug, Clone, Copy)]
@@ -59,32 +59,6 @@ pub struct CheckRequest<'a> {
     pub public_origin: Option<&'a crate::model::settings::Origin>,
     /// Now.
     pub now: Timestamp,
-}
-
-/// What all workers share.
-pub struct Shared {
-    /// Issuers and their keys.
-    pub issuers: Arc<Issuers>,
-    /// What opaque tokens mean; `None` where none are accepted.
-    pub introspector: Option<Arc<Introspector>>,
-    /// Who may log in with a password; `None` where nobody may.
-    pub passwords: Option<Arc<identity::Passwords>>,
-    /// Verified credentials.
-    pub cache: identity::Cache,
-    /// What is revoked.
-    pub revocations: revocation::RevocationSet,
-    /// What this process knows of DPoP proofs.
-    pub proofs: proof::Instance,
-    /// Counters of limits.
-    pub limits: limit::Limits,
-    /// Whether an operator has switched the whole instance to maintenance.
-    pub maintenance: Arc<AtomicBool>,
-    /// Metrics.
-    pub metrics: Arc<Metrics>,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness.
-    pub entropy: Arc<dyn Entropy>,
 }
 
 /// The engine that turns a request head into a permit or a denial. It knows nothing of sockets. One per worker.

@@ -3,6 +3,7 @@
 mod body;
 mod body_limit;
 mod cors;
+mod current;
 mod denial;
 mod edits;
 mod exchange;
@@ -37,7 +38,7 @@ use self::denial::Challenges;
 use self::exchange::Exchange;
 use self::extended_connect::Handshake;
 use self::ids::Ids;
-use self::live::{Hold, Live, Upload, unless_ended};
+use self::live::{Hold, Live, Upload, Watched, unless_ended};
 use self::misdirected::CertificateHosts;
 use self::pages::Pages;
 use self::redirect::Secure;
@@ -46,11 +47,12 @@ use crate::edge::{Connection, Handler, Hangup, Refused};
 use crate::gate::permit::{Answer, Destination};
 use crate::gate::{CheckRequest, Gate, Permit, Shared};
 use crate::model::denial::Reason;
-use crate::model::settings::{Algorithm, PagesSettings, RouteSettings, Serve, Settings};
+use crate::model::settings::{Algorithm, ListenerSettings, PagesSettings, RouteSettings, Serve, Settings};
 use crate::model::{Client, Denial};
 use crate::upstream::{ResponseBody, Upstreams};
 
 pub use self::body::Body;
+pub use self::current::Current;
 
 /// Handles the requests of one worker.
 pub struct Proxy {
@@ -62,7 +64,8 @@ pub struct Proxy {
     access_log: bool,
     jwks: Bytes,
     ids: Ids,
-    live: Rc<Live>,
+    live: Watched,
+    listeners: Vec<Arc<ListenerSettings>>,
     secure: Vec<Secure>,
     pages: Pages,
     certificate_hosts: CertificateHosts,
@@ -88,7 +91,7 @@ impl Proxy {
         let challenges = Challenges::new(routes, proof_algorithms).with_realm(realm);
         let cors = CorsByRoute::new(routes);
         let (ids, secure, certificate_hosts) = (Ids::default(), Vec::new(), CertificateHosts::new(routes));
-        let pages = Pages::new(&PagesSettings::default());
+        let (pages, listeners, live) = (Pages::new(&PagesSettings::default()), Vec::new(), Watched(live));
         Self {
             gate,
             upstreams,
@@ -99,6 +102,7 @@ impl Proxy {
             jwks,
             ids,
             live,
+            listeners,
             secure,
             pages,
             certificate_hosts,
@@ -111,10 +115,16 @@ impl Proxy {
         Self { pages: Pages::new(settings), ..self }
     }
 
-    /// With what listeners that redirect to HTTPS know of those that serve it.
+    /// With the listeners: what they are now, on whichever connection a request comes, and what those that redirect to
+    /// HTTPS know of those that serve it.
     #[must_use]
-    pub fn with_redirects(self, settings: &Settings) -> Self {
-        Self { secure: redirect::secure(settings), ..self }
+    pub fn with_listeners(self, settings: &Settings) -> Self {
+        Self { secure: redirect::secure(settings), listeners: settings.listeners.clone(), ..self }
+    }
+
+    /// The connections to what is behind.
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
     }
 
     async fn decide(
@@ -265,7 +275,7 @@ impl Handler for Proxy {
             Ok((permit, host)) => {
                 exchange.preflight = *permit.destination() == Destination::Preflight;
                 let answer = exchange.answer.insert(permit.answer());
-                let hold = self.live.hold(answer, exchange.id, hangup);
+                let hold = self.live.0.hold(answer, exchange.id, hangup);
                 let told = Told {
                     client: &client,
                     host: &host,

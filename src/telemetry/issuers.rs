@@ -41,7 +41,7 @@ impl IssuerCounts {
 }
 
 /// The families of all issuers.
-pub(super) fn encode(issuers: &[IssuerCounts], to: &mut DescriptorEncoder) -> fmt::Result {
+pub(super) fn encode(issuers: &[Arc<IssuerCounts>], to: &mut DescriptorEncoder) -> fmt::Result {
     let help = "Fetches of issuers' keys, by issuer and success";
     let mut family = counters(to, "portcullis_jwks_refreshes", help)?;
     for issuer in issuers {

@@ -7,11 +7,13 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus_client::registry::Registry;
 
 use super::histogram::Histogram;
 use super::issuers::IssuerCounts;
 use super::proof::ProofOutcome;
+use super::reload::ReloadCounts;
 use crate::model::denial::Reason;
 use crate::model::{CredentialKind, Observer, Revocation, Timestamp};
 
@@ -36,10 +38,40 @@ impl Metrics {
         Self { counts, registry }
     }
 
+    /// With a series for each of these too, which a new configuration has. Series are never taken away: a counter that
+    /// vanishes is lost to whoever sums it.
+    pub fn extend(&self, routes: &[Arc<str>], issuers: &[Arc<str>]) {
+        let known = self.counts.routes.load_full();
+        if routes.iter().any(|name| !known.index.contains_key(name)) {
+            self.counts.routes.store(Arc::new(known.with(routes, self.counts.shards.len())));
+        }
+        let mut all = Vec::clone(&self.counts.issuers.load());
+        let before = all.len();
+        for name in issuers {
+            if !all.iter().any(|known| known.name == *name) {
+                all.push(Arc::new(IssuerCounts::new(name)));
+            }
+        }
+        if all.len() > before {
+            self.counts.issuers.store(Arc::new(all));
+        }
+    }
+
+    /// A reload has ended.
+    pub fn reload(&self, applied: bool) {
+        self.counts.reloads.ended(applied);
+    }
+
+    /// The configuration of this digest is in force.
+    pub fn configuration(&self, digest: &str, since: Timestamp) {
+        self.counts.reloads.in_force(digest, since);
+    }
+
     /// A request was answered. `route`: `None` where none was chosen.
     pub fn request(&self, route: Option<&str>, status: u16, took: Duration) {
-        let index = route.and_then(|name| self.counts.route_index.get(name)).copied().unwrap_or_default();
-        if let Some(route) = self.counts.shard().routes.get(index) {
+        let routes = self.counts.routes.load();
+        let index = route.and_then(|name| routes.index.get(name)).copied().unwrap_or_default();
+        if let Some(route) = routes.counts.get(index).and_then(|shards| shards.get(self.counts.shard_number())) {
             if let Some(class) = route.classes.get(class_of(status)) {
                 class.fetch_add(1, Ordering::Relaxed);
             }
@@ -146,17 +178,16 @@ impl Observer for Metrics {
 /// What the registry asks when it renders.
 #[derive(Debug)]
 pub(super) struct Counts {
-    /// The name at each index of [`Shard::routes`]; the first stands for requests without a route.
-    pub(super) route_names: Vec<Arc<str>>,
-    route_index: HashMap<Arc<str>, usize, foldhash::fast::RandomState>,
+    pub(super) routes: ArcSwap<Routes>,
     pub(super) shards: Box<[Shard]>,
     pub(super) store_calls: [Named<StoreCalls>; MAX_OPERATIONS],
     pub(super) refused: [Named<AtomicU64>; MAX_REFUSALS],
-    pub(super) issuers: Vec<IssuerCounts>,
+    pub(super) issuers: ArcSwap<Vec<Arc<IssuerCounts>>>,
     /// [`NEVER`] before the first reading.
     pub(super) staleness_millis: AtomicU64,
     pub(super) revocations: [AtomicU64; KINDS],
     pub(super) ready: AtomicU64,
+    pub(super) reloads: ReloadCounts,
 }
 
 /// How many kinds of revocation there are.
@@ -190,11 +221,36 @@ fn named<'a, T>(slots: &'a [Named<T>], name: &'static str) -> Option<&'a T> {
     slots.iter().find(|slot| *slot.name.get_or_init(|| name) == name).map(|slot| &slot.counts)
 }
 
+/// What is counted by route.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    /// The name at each index of `counts`; the first stands for requests without a route.
+    pub(super) names: Vec<Arc<str>>,
+    index: HashMap<Arc<str>, usize, foldhash::fast::RandomState>,
+    /// By route, then by shard.
+    pub(super) counts: Vec<Arc<[RouteCounts]>>,
+}
+
+impl Routes {
+    /// With counts for these too.
+    fn with(&self, routes: &[Arc<str>], shards: usize) -> Self {
+        let Self { mut names, mut index, mut counts } =
+            Self { names: self.names.clone(), index: self.index.clone(), counts: self.counts.clone() };
+        for name in routes {
+            if !index.contains_key(name) {
+                index.insert(Arc::clone(name), names.len());
+                names.push(Arc::clone(name));
+                counts.push((0..shards).map(|_| RouteCounts::default()).collect());
+            }
+        }
+        Self { names, index, counts }
+    }
+}
+
 /// What one worker counts.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Shard {
-    pub(super) routes: Box<[RouteCounts]>,
     pub(super) denials: Box<[AtomicU64]>,
     pub(super) credentials: [AtomicU64; CREDENTIALS.len() * 2],
     pub(super) proofs: [AtomicU64; ProofOutcome::ALL.len()],
@@ -234,29 +290,33 @@ pub(super) const CREDENTIALS: [CredentialKind; 6] = [
 
 impl Counts {
     fn new(routes: &[Arc<str>], issuers: &[Arc<str>]) -> Self {
-        let route_names: Vec<Arc<str>> = [Arc::from("")].into_iter().chain(routes.iter().cloned()).collect();
-        let route_index = route_names.iter().cloned().enumerate().map(|(index, name)| (name, index)).collect();
         let shards = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 16);
         Self {
-            shards: (0..shards).map(|_| Shard::new(route_names.len())).collect(),
-            route_names,
-            route_index,
+            routes: ArcSwap::from_pointee(Routes::default().with(&[Arc::from("")], shards).with(routes, shards)),
+            shards: (0..shards).map(|_| Shard::new()).collect(),
             store_calls: Default::default(),
             refused: Default::default(),
-            issuers: issuers.iter().map(IssuerCounts::new).collect(),
+            issuers: ArcSwap::from_pointee(issuers.iter().map(|name| Arc::new(IssuerCounts::new(name))).collect()),
             staleness_millis: AtomicU64::new(NEVER),
             revocations: Default::default(),
             ready: AtomicU64::new(0),
+            reloads: ReloadCounts::default(),
         }
     }
 
     fn of_issuer(&self, name: &str, count: impl FnOnce(&IssuerCounts)) {
-        self.issuers.iter().find(|known| &*known.name == name).map(count);
+        if let Some(counts) = self.issuers.load().iter().find(|known| &*known.name == name) {
+            count(counts);
+        }
     }
 
     /// The current thread's.
     #[expect(clippy::indexing_slicing, reason = "there is at least one shard, and the index is a remainder")]
     fn shard(&self) -> &Shard {
+        &self.shards[self.shard_number()]
+    }
+
+    fn shard_number(&self) -> usize {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         thread_local! {
             static THREAD: Cell<Option<usize>> = const { Cell::new(None) };
@@ -268,14 +328,13 @@ impl Counts {
                 number
             })
         });
-        &self.shards[thread % self.shards.len()]
+        thread % self.shards.len()
     }
 }
 
 impl Shard {
-    fn new(routes: usize) -> Self {
+    fn new() -> Self {
         Self {
-            routes: (0..routes).map(|_| RouteCounts::default()).collect(),
             denials: Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
             credentials: Default::default(),
             proofs: Default::default(),

@@ -5,6 +5,7 @@ mod issuers;
 pub mod log;
 pub mod metrics;
 mod proof;
+mod reload;
 mod render;
 
 pub use metrics::Metrics;

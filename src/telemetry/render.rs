@@ -28,16 +28,19 @@ impl Collector for Counts {
         self.live_streams_ended(to)?;
         self.refused_connections(to)?;
         self.store_calls(to)?;
-        issuers::encode(&self.issuers, to)
+        self.reloads.encode(to)?;
+        issuers::encode(&self.issuers.load(), to)
     }
 }
 
 impl Counts {
     fn requests(&self, to: &mut DescriptorEncoder) -> fmt::Result {
         let mut family = counters(to, "portcullis_requests", "Requests answered, by route and class of status")?;
-        for (index, route) in self.route_names.iter().enumerate() {
+        let routes = self.routes.load();
+        for (route, counts) in routes.names.iter().zip(&routes.counts) {
             for (class, status) in CLASSES.iter().enumerate() {
-                let count = self.sum(|shard| shard.routes.get(index).and_then(|route| route.classes.get(class)));
+                let shards = counts.iter().filter_map(|route| route.classes.get(class));
+                let count = shards.map(|count| count.load(Ordering::Relaxed)).sum();
                 counter(&mut family, &[("route", &**route), ("status", status)], count)?;
             }
         }
@@ -78,11 +81,10 @@ impl Counts {
         let help = "Time from a request's head to the head of its answer, by route";
         let mut family =
             to.encode_descriptor("portcullis_request_duration_seconds", help, None, MetricType::Histogram)?;
-        for (index, route) in self.route_names.iter().enumerate() {
+        let routes = self.routes.load();
+        for (route, counts) in routes.names.iter().zip(&routes.counts) {
             let mut seen = Snapshot::default();
-            for route in self.shards.iter().filter_map(|shard| shard.routes.get(index)) {
-                route.duration.add_to(&mut seen);
-            }
+            counts.iter().for_each(|route| route.duration.add_to(&mut seen));
             histogram(&mut family, &[("route", &**route)], &seen)?;
         }
         Ok(())

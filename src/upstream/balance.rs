@@ -21,7 +21,7 @@ use super::pool::{Lease, Pool, Sender, Slot, Wanted};
 use super::request::{Patience, Progress, RequestBody};
 use super::response::{ResponseBody, Source, binds_connection, unframe};
 use super::retry::{Budget, copy_of};
-use super::tls::{EndpointTls, client_config};
+use super::tls::{EndpointTls, client_config, files_digest};
 use crate::model::Denial;
 use crate::model::denial::Reason;
 use crate::model::settings::{Endpoint, HostHeader, UpstreamSettings};
@@ -29,6 +29,8 @@ use crate::model::settings::{Endpoint, HostHeader, UpstreamSettings};
 /// One upstream: its endpoints, and who gets the next request.
 pub(super) struct Upstream {
     settings: Arc<UpstreamSettings>,
+    /// Of the files that its TLS was made of.
+    files: [u8; 32],
     pools: Vec<Rc<Pool>>,
     chooser: Chooser,
     health: Arc<UpstreamHealth>,
@@ -49,6 +51,8 @@ enum Failure {
 
 impl Upstream {
     pub(super) fn new(settings: &Arc<UpstreamSettings>, health: Arc<UpstreamHealth>) -> Result<Self, UpstreamError> {
+        // Taken before they are used: should one change in between, that is noticed the next time.
+        let files = files_digest(&settings.tls);
         let broken = |problem| UpstreamError { upstream: settings.name.clone(), problem };
         let https = settings.endpoints.iter().any(Endpoint::is_tls);
         let config = if https { Some(client_config(&settings.tls).map_err(broken)?) } else { None };
@@ -64,7 +68,12 @@ impl Upstream {
             };
             pools.push(Pool::new(settings.clone(), endpoint.clone(), tls).map_err(broken)?);
         }
-        Ok(Self { settings: settings.clone(), pools, chooser, health, budget })
+        Ok(Self { settings: settings.clone(), files, pools, chooser, health, budget })
+    }
+
+    /// Whether these settings, and what stands in the files that they name, would make the same of it.
+    pub(super) fn is_of(&self, settings: &Arc<UpstreamSettings>) -> bool {
+        self.settings == *settings && self.files == files_digest(&settings.tls)
     }
 
     /// Sends to the next endpoint that can be had, within the time that all tries have together: the upstream's, or

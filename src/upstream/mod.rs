@@ -16,6 +16,7 @@ mod tls;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -49,18 +50,28 @@ pub struct UpstreamError {
 
 /// All upstreams of one worker, each with its own connections. Used on one thread, within a `LocalSet`.
 pub struct Upstreams {
-    by_name: BTreeMap<Arc<str>, Upstream>,
+    by_name: BTreeMap<Arc<str>, Rc<Upstream>>,
 }
 
 impl Upstreams {
     /// Reads certificates; opens no connection yet. `conditions`: what is known of these upstreams' endpoints, shared by
     /// all workers.
     pub fn new(settings: &[Arc<UpstreamSettings>], conditions: &Conditions) -> Result<Self, UpstreamError> {
-        let by_name = settings
-            .iter()
-            .map(|settings| Ok((settings.name.clone(), Upstream::new(settings, conditions.of(settings))?)))
-            .collect::<Result<_, UpstreamError>>()?;
-        Ok(Self { by_name })
+        Self { by_name: BTreeMap::new() }.renewed(settings, conditions)
+    }
+
+    /// By these settings from now on; files are read again. An upstream whose settings and certificates stay the same is
+    /// the same, with its connections and what it knows of its endpoints. The others are left with the requests that they
+    /// are answering.
+    pub fn renewed(&self, settings: &[Arc<UpstreamSettings>], conditions: &Conditions) -> Result<Self, UpstreamError> {
+        let one = |settings: &Arc<UpstreamSettings>| {
+            let upstream = match self.by_name.get(&settings.name).filter(|known| known.is_of(settings)) {
+                Some(known) => Rc::clone(known),
+                None => Rc::new(Upstream::new(settings, conditions.of(settings))?),
+            };
+            Ok((settings.name.clone(), upstream))
+        };
+        Ok(Self { by_name: settings.iter().map(one).collect::<Result<_, UpstreamError>>()? })
     }
 
     /// Sends a permitted request to the upstream of its permit, with the method and target of its permit, and returns

@@ -11,6 +11,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::connect::ConnectError;
+use crate::crypto::digest::sha256;
 use crate::model::settings::{Endpoint, HttpVersion, UpstreamTls};
 
 /// HTTP/2 in ALPN.
@@ -68,6 +69,13 @@ pub(super) fn client_config(settings: &UpstreamTls) -> Result<Arc<ClientConfig>,
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+/// Of all that stands in the files that the settings name; what cannot be read counts as nothing.
+pub(super) fn files_digest(settings: &UpstreamTls) -> [u8; 32] {
+    let digest = |file| std::fs::read(file).map_or([0; 32], |content| sha256(&content));
+    let files = settings.ca.iter();
+    sha256(files.map(digest).collect::<Vec<_>>().as_flattened())
 }
 
 fn roots(settings: &UpstreamTls) -> Result<RootCertStore, String> {

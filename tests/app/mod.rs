@@ -1,5 +1,9 @@
 //! The whole of it as a library: how it starts, and how it ends.
 
+mod reload;
+mod reload_process;
+mod reload_streams;
+
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;

@@ -188,7 +188,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }
 
-fn token(signer: &Signer, changes: Value) -> String {
+/// A token that this key signs, as [`Setup::token`] makes them.
+pub fn token(signer: &Signer, changes: Value) -> String {
     let now: Timestamp = SystemClock.now();
     let mut claims = json!({
         "iss": ISSUER, "sub": "alice", "aud": "orders", "iat": now.as_secs(), "exp": now.as_secs() + 600,

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,7 @@ pub struct Upstream {
 
 struct Shared {
     forgets: bool,
+    connections: AtomicUsize,
     received: Mutex<Vec<Received>>,
     arrived: Condvar,
     answer: Answer,
@@ -91,12 +93,19 @@ impl Upstream {
     fn serving(forgets: bool, answer: Answer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let shared = Arc::new(Shared { forgets, received: Mutex::default(), arrived: Condvar::new(), answer });
+        let shared = Arc::new(Shared {
+            forgets,
+            connections: AtomicUsize::new(0),
+            received: Mutex::default(),
+            arrived: Condvar::new(),
+            answer,
+        });
         let for_thread = Arc::clone(&shared);
         // The thread ends with the test process; a test has no way to be harmed by an idle listener.
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&for_thread);
+                shared.connections.fetch_add(1, Ordering::SeqCst);
                 std::thread::spawn(move || serve(stream, &shared));
             }
         });
@@ -111,6 +120,11 @@ impl Upstream {
     /// Its URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How many connections were made to it.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
     }
 
     /// What has arrived so far.

@@ -13,6 +13,7 @@ use time::format_description::well_known::Rfc3339;
 
 pub use self::revocations::{RevocationView, Revocations, Revoked};
 
+use super::reload::ReloadView;
 use crate::model::{ApiKeyRecord, Secret, SessionRecord, Timestamp};
 
 /// An API key, without its secret or the digest of it.
@@ -192,6 +193,9 @@ pub struct Status {
     pub revocations_by_kind: BTreeMap<String, usize>,
     /// Verified credentials in the cache, about.
     pub cached_credentials: u64,
+    /// What came of the last reload; `None` before the first.
+    #[serde(default)]
+    pub last_reload: Option<ReloadView>,
 }
 
 /// A time as RFC 3339 writes it, to the second; `never` beyond the calendar.

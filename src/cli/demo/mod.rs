@@ -50,7 +50,7 @@ async fn demo(args: &Args) -> Result<(), Failure> {
     serving::announce_addresses(&running);
     tokio::select! {
         _ = running.ready() => {}
-        _ = signals.next() => return Err(Failure::Said(1)),
+        _ = signals.end() => return Err(Failure::Said(1)),
     }
     let address = running.address("demo").ok_or_else(|| Failure::failed("the demo's listener has no address"))?;
     let socket = running.admin_socket().map(Path::to_owned);

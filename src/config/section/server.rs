@@ -30,6 +30,12 @@ pub(in crate::config) const KEYS: &[Key] = &[
          it never does.",
     )
     .default(Given::Text("10ms")),
+    Key::new(
+        "watch",
+        Shape::Boolean,
+        "Whether a file that changes (this one, certificates, keys, secrets) brings about a reload.",
+    )
+    .default(Given::Boolean(true)),
 ];
 
 const WORKERS: Shape =
@@ -52,5 +58,6 @@ pub(in crate::config) fn read(context: &Context<'_>) -> Option<ServerSettings> {
         shutdown_grace: section.duration("shutdown_grace"),
         drain_delay: section.duration("drain_delay"),
         shed_above: section.parse("shed_above", shed_above).flatten(),
+        watch: section.boolean("watch"),
     })
 }

@@ -62,6 +62,27 @@ impl Issuer {
         self.remote.is_some()
     }
 
+    /// Whether the keys of this one, fetched as they are, would be those of the other.
+    pub(super) fn has_keys_of(&self, other: &Self) -> bool {
+        let (own, others) = (&self.settings, &other.settings);
+        let alike = own.issuer == others.issuer && own.keys == others.keys && own.algorithms == others.algorithms;
+        match (&self.remote, &other.remote) {
+            (Some(own), Some(others)) => alike && own.trusts_like(others),
+            _ => false,
+        }
+    }
+
+    /// Begins with the keys of another.
+    pub(super) fn take_over(&self, from: &Self) {
+        self.keys.store(from.keys.load_full());
+        self.take_over_fetches(from);
+    }
+
+    /// Whether it never had any keys.
+    pub(super) fn has_none(&self) -> bool {
+        self.keys.load().is_none()
+    }
+
     pub(super) fn has_key(&self, thumbprint: &[u8; 32], now: Timestamp) -> bool {
         self.keys.load().as_ref().is_some_and(|held| now < held.until && held.set.has(thumbprint))
     }

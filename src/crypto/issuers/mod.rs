@@ -50,12 +50,32 @@ impl Issuers {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, KeyError> {
+        Self { by_iss: HashMap::new(), by_name: HashMap::new(), max_size: 0 }.renewed(settings, clock, observer)
+    }
+
+    /// By these settings from now on; files are read again. An issuer whose keys come from the same place, vouched for by
+    /// the same certificates, keeps those that it has fetched. [`Issuers::run`] of these takes the place of that of the
+    /// ones before.
+    pub fn renewed(
+        &self,
+        settings: &[Arc<IssuerSettings>],
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, KeyError> {
         let mut all = Self { by_iss: HashMap::new(), by_name: HashMap::new(), max_size: 0 };
         let mut trust = Trust::default();
         for one in settings {
             let failed = |problem| KeyError { issuer: Arc::clone(&one.name), problem };
             let issuer = Issuer::new(Arc::clone(one), &mut trust, Arc::clone(&clock), Arc::clone(&observer));
-            let issuer = Arc::new(issuer.map_err(failed)?);
+            let issuer = issuer.map_err(failed)?;
+            let known = self.by_name.get(&one.name).filter(|known| known.has_keys_of(&issuer));
+            let issuer = match known {
+                Some(known) if known.settings() == issuer.settings() => Arc::clone(known),
+                known => {
+                    known.iter().for_each(|known| issuer.take_over(known));
+                    Arc::new(issuer)
+                }
+            };
             if let Some(other) = all.by_iss.insert(Arc::clone(&one.issuer), Arc::clone(&issuer)) {
                 let same = format!("has the same `iss` as issuer.{}; a token could not tell them apart", other.name());
                 return Err(failed(same));
@@ -91,7 +111,16 @@ impl Issuers {
 
     /// Fetches the keys of every remote issuer once, all at a time; the problems of those that failed.
     pub async fn refresh(&self) -> Vec<KeyError> {
-        let fetches = self.by_name.values().filter(|i| i.is_remote()).map(|issuer| async {
+        self.fetch(|_| true).await
+    }
+
+    /// Fetches the keys of every remote issuer that has none; the problems of those that failed.
+    pub async fn fetch_missing(&self) -> Vec<KeyError> {
+        self.fetch(|issuer| issuer.has_none()).await
+    }
+
+    async fn fetch(&self, which: impl Fn(&Issuer) -> bool) -> Vec<KeyError> {
+        let fetches = self.by_name.values().filter(|i| i.is_remote() && which(i)).map(|issuer| async {
             let outcome = issuer.fetch_now().await;
             outcome.err().map(|problem| KeyError { issuer: Arc::clone(issuer.name()), problem })
         });

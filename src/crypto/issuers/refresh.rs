@@ -22,6 +22,8 @@ pub(super) type Outcome = Result<(), String>;
 pub(super) struct Fetching {
     /// The last one; it holds `None` as long as it runs.
     last: Option<watch::Receiver<Option<Outcome>>>,
+    /// When it ended, on the clock that nobody corrects.
+    ended: Option<Duration>,
     /// When a token last caused one, on the clock that nobody corrects. Fetches that were due anyway do not count: a key
     /// that comes right after one is not refused for it.
     demanded: Option<Duration>,
@@ -83,10 +85,12 @@ impl Issuer {
         self.fetching().home = Some(home);
         let _leaving = Leaving(self);
         let mut schedule = Schedule::new(&remote.jwks);
-        let mut last = self.last_outcome();
+        let (mut last, mut since) = (self.last_outcome(), self.since_last());
         loop {
             if let Some(was_good) = last {
-                sleep(schedule.pause(was_good, random_byte())).await;
+                // Whoever takes over from another loop waits only for what is left of its pause.
+                sleep(schedule.pause(was_good, random_byte()).saturating_sub(since)).await;
+                since = Duration::ZERO;
             }
             last = Some(self.fetch_now().await.is_ok());
         }
@@ -97,6 +101,20 @@ impl Issuer {
         let fetching = self.fetching();
         let outcome = fetching.last.as_ref()?.borrow();
         outcome.as_ref().map(Result::is_ok)
+    }
+
+    /// What another knows of its fetches holds here; one that is under way is that other's.
+    pub(super) fn take_over_fetches(&self, from: &Self) {
+        let known = from.fetching();
+        let last = known.last.as_ref().filter(|last| last.borrow().is_some());
+        let Fetching { ended, demanded, failed, .. } = *known;
+        *self.fetching() = Fetching { last: last.cloned(), ended, demanded, failed, home: None };
+    }
+
+    /// How long ago the last fetch ended.
+    fn since_last(&self) -> Duration {
+        let ended = self.fetching().ended;
+        ended.map_or(Duration::ZERO, |ended| self.clock.elapsed().saturating_sub(ended))
     }
 
     /// The fetch under way, or a new one where there is none and `may_start` says so.
@@ -120,6 +138,7 @@ impl Issuer {
         runtime.spawn(async move {
             let outcome = issuer.fetch().await;
             let good = outcome.is_ok();
+            issuer.fetching().ended = Some(issuer.clock.elapsed());
             sender.send_replace(Some(outcome));
             // Nobody waits for the disk. Only who serves keeps one: not a command that looks at a token.
             if good && is_home {

@@ -31,6 +31,8 @@ pub(super) struct Remote {
     target: Target,
     is_discovery: bool,
     tls: Arc<ClientConfig>,
+    /// Tells the certificates apart that vouch for the server; those of the system are all one.
+    vouchers: Vec<u8>,
     /// Where the last good set is kept, if it is.
     pub(super) snapshot: Option<Arc<Snapshot>>,
 }
@@ -54,11 +56,13 @@ impl Origin {
             }
         };
         let target = Target::parse(&url)?;
+        // Read before they are used: should they change in between, it is told the next time.
+        let vouchers = jwks.ca.as_deref().map(read).transpose()?.unwrap_or_default();
         let tls = trust.for_ca(jwks.ca.as_deref())?;
         let snapshot = jwks.snapshot.clone().map(|path| {
             Arc::new(Snapshot { path, issuer: Arc::clone(&settings.issuer), url: target.as_str().to_owned() })
         });
-        Ok(Self::Remote(Remote { jwks: jwks.clone(), target, is_discovery, tls, snapshot }))
+        Ok(Self::Remote(Remote { jwks: jwks.clone(), target, is_discovery, tls, vouchers, snapshot }))
     }
 }
 
@@ -76,6 +80,11 @@ fn shared(secret: &Material, settings: &IssuerSettings) -> Result<KeySet, String
 }
 
 impl Remote {
+    /// Whether the other trusts the same certificates.
+    pub(super) fn trusts_like(&self, other: &Self) -> bool {
+        self.vouchers == other.vouchers
+    }
+
     /// The keys that are there now.
     pub(super) async fn fetch(&self, settings: &IssuerSettings) -> Result<KeySet, String> {
         let answer = if self.is_discovery {

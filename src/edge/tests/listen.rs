@@ -93,12 +93,12 @@ fn connections_beyond_the_cap_are_closed_and_room_is_used_again() {
 
 #[test]
 fn workers_share_one_socket() {
-    let listeners = Arc::new(vec![open(settings(None)).unwrap()]);
+    let listeners = vec![Arc::new(open(settings(None)).unwrap())];
     let address = listeners[0].local_addr().unwrap();
     let drain = super::Drain::new();
     let workers: Vec<_> = (0..2)
         .map(|_| {
-            let (listeners, drain) = (Arc::clone(&listeners), drain.clone());
+            let (listeners, drain) = (listeners.clone(), drain.clone());
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 let teller = std::rc::Rc::<super::Teller>::default();

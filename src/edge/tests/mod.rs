@@ -122,7 +122,7 @@ struct Server {
     address: SocketAddr,
     teller: Rc<Teller>,
     drain: Drain,
-    listeners: Arc<Vec<Listener>>,
+    listeners: Vec<Arc<Listener>>,
 }
 
 impl Server {
@@ -158,11 +158,11 @@ async fn until(stream: &mut (impl AsyncReadExt + Unpin), end: &str) -> String {
 fn run<F: Future<Output = ()>>(settings: ListenerSettings, test: impl FnOnce(Rc<Server>) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let listeners = Arc::new(vec![open(settings).unwrap()]);
+        let listeners = vec![Arc::new(open(settings).unwrap())];
         let address = listeners[0].local_addr().unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
         let (teller, drain) = (Rc::<Teller>::default(), Drain::new());
         let serving =
-            tokio::task::spawn_local(super::serve(Arc::clone(&listeners), Rc::clone(&teller), drain.clone(), None));
+            tokio::task::spawn_local(super::serve(listeners.clone(), Rc::clone(&teller), drain.clone(), None));
         let server = Rc::new(Server { address, teller, drain: drain.clone(), listeners });
         // Only so that a test that fails does not hang.
         let hang = Duration::from_secs(30);

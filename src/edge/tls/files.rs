@@ -6,6 +6,9 @@ use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
+use crate::crypto::digest::sha256;
+use crate::model::settings::TlsSettings;
+
 /// All certificates in a file; at least one.
 pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     all(file, "CERTIFICATE")
@@ -29,6 +32,15 @@ pub(super) fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, String>
         }
         other => format!("`{}` is not valid PEM: {other}", file.display()),
     })
+}
+
+/// Of all that stands in the files that the settings name; what cannot be read counts as nothing.
+pub(super) fn digest(settings: &TlsSettings) -> [u8; 32] {
+    let of_certificates = settings.certificates.iter().flat_map(|files| [&files.chain, &files.key]);
+    let of_clients = settings.client_auth.iter().flat_map(|auth| std::iter::once(&auth.ca).chain(&auth.crls));
+    let contents = of_certificates.chain(of_clients).map(|file| std::fs::read(file).map(Zeroizing::new));
+    let digests: Vec<[u8; 32]> = contents.map(|content| content.map_or([0; 32], |content| sha256(&content))).collect();
+    sha256(digests.as_flattened())
 }
 
 fn all<T: PemObject>(file: &Path, block: &str) -> Result<Vec<T>, String> {

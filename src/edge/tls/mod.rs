@@ -6,6 +6,7 @@ mod names;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) use client::client_certificate;
 use files::{certificates, private_key, revocation_lists};
@@ -15,6 +16,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::model::settings::{CertificateFiles, ClientAuth, TlsSettings};
 use crate::model::{Clock, Timestamp};
@@ -23,11 +25,49 @@ use crate::model::{Clock, Timestamp};
 pub(super) const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
-/// A listener's TLS, its files read and checked. The text of the error says what is wrong, and with which file.
-///
-/// Tickets and session storage are this configuration's own: a session resumes what was verified when it began, so it
-/// must not outlive the CA bundle and the certificates that it was verified against.
-pub(super) fn server_config(tls: &TlsSettings, clock: &dyn Clock) -> Result<Arc<ServerConfig>, String> {
+/// A listener's TLS.
+pub(super) struct Tls {
+    /// Tickets and session storage are this configuration's own: a session resumes what was verified when it began, so it
+    /// must not outlive the CA bundle and the certificates that it was verified against.
+    pub(super) server: Arc<ServerConfig>,
+    /// Of client certificates, where they are asked for.
+    pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
+    /// Whether every client must have one.
+    pub(super) demands_certificate: bool,
+    settings: TlsSettings,
+    /// Of all that stood in its files.
+    digest: [u8; 32],
+}
+
+impl Tls {
+    /// Its files read and checked; `known` where they say what they said then. The text of the error says what is wrong,
+    /// and with which file.
+    pub(super) fn load(
+        settings: &TlsSettings,
+        clock: &dyn Clock,
+        known: Option<&Arc<Self>>,
+    ) -> Result<Arc<Self>, String> {
+        // Taken before the files are used: should one change in between, that is noticed the next time.
+        let digest = files::digest(settings);
+        if let Some(known) = known.filter(|known| known.settings == *settings && known.digest == digest) {
+            return Ok(Arc::clone(known));
+        }
+        let (server, verifier) = server_config(settings, clock)?;
+        let demands_certificate = settings.client_auth.as_ref().is_some_and(|auth| auth.required);
+        Ok(Arc::new(Self { server, verifier, demands_certificate, settings: settings.clone(), digest }))
+    }
+
+    /// Whether a connection whose client has this chain, verified under other terms, would come about under these.
+    pub(super) fn still_accepts(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> bool {
+        let (Some(verifier), Some((end, intermediates))) = (&self.verifier, chain.split_first()) else { return false };
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()));
+        verifier.verify_client_cert(end, intermediates, now).is_ok()
+    }
+}
+
+type Verifier = Arc<dyn ClientCertVerifier>;
+
+fn server_config(tls: &TlsSettings, clock: &dyn Clock) -> Result<(Arc<ServerConfig>, Option<Verifier>), String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let versions: &[&rustls::SupportedProtocolVersion] =
         if tls.tls12 { &[&rustls::version::TLS13, &rustls::version::TLS12] } else { &[&rustls::version::TLS13] };
@@ -48,16 +88,17 @@ pub(super) fn server_config(tls: &TlsSettings, clock: &dyn Clock) -> Result<Arc<
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)
         .map_err(|error| error.to_string())?;
-    let builder = match &tls.client_auth {
+    let verifier = tls.client_auth.as_ref().map(|auth| client_verifier(auth, &provider)).transpose()?;
+    let builder = match &verifier {
         None => builder.with_no_client_auth(),
-        Some(auth) => builder.with_client_cert_verifier(client_verifier(auth, &provider)?),
+        Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
     };
     let mut config = builder.with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
     // What is sent before the handshake ends can be replayed.
     config.max_early_data_size = 0;
     config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|error| error.to_string())?;
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), verifier))
 }
 
 /// What is told of an end-entity certificate.
@@ -113,7 +154,7 @@ fn warn_of_validity(file: &Path, end: &EndEntity, now: Timestamp) {
     }
 }
 
-fn client_verifier(auth: &ClientAuth, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, String> {
+fn client_verifier(auth: &ClientAuth, provider: &Arc<CryptoProvider>) -> Result<Verifier, String> {
     let ca = auth.ca.display();
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&auth.ca)? {

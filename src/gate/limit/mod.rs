@@ -35,12 +35,21 @@ struct Limit {
 impl Limits {
     /// With counters for each.
     pub fn new(settings: &BTreeMap<Arc<str>, LimitSettings>, clock: Arc<dyn Clock>) -> Self {
+        Self { by_name: BTreeMap::new() }.renewed(settings, clock)
+    }
+
+    /// With the counters of those that have these settings already, and new ones for the others.
+    pub fn renewed(&self, settings: &BTreeMap<Arc<str>, LimitSettings>, clock: Arc<dyn Clock>) -> Self {
         let limit = |settings: &LimitSettings| Limit {
             keys: Keys::of(&settings.key),
             counters: Counters::new(settings, Arc::clone(&clock)),
             settings: settings.clone(),
         };
-        Self { by_name: settings.iter().map(|(name, s)| (Arc::clone(name), Arc::new(limit(s)))).collect() }
+        let of = |(name, settings): (&Arc<str>, &LimitSettings)| {
+            let known = self.by_name.get(name).filter(|known| known.settings == *settings);
+            (Arc::clone(name), known.cloned().unwrap_or_else(|| Arc::new(limit(settings))))
+        };
+        Self { by_name: settings.iter().map(of).collect() }
     }
 }
 

@@ -46,6 +46,11 @@ impl Instance {
     pub fn new(settings: &DpopSettings, entropy: &dyn Entropy) -> Self {
         Self { nonces: Nonces::new(entropy), seen: Seen::at_most(settings.max_remembered) }
     }
+
+    /// So many used proofs are remembered from now on.
+    pub fn remember_at_most(&self, most: usize) {
+        self.seen.hold_at_most(most);
+    }
 }
 
 /// The stage.
@@ -131,7 +136,7 @@ impl Prover {
 
     /// RFC 9449, section 9. What the client's clock says does not matter then.
     fn by_nonce(&self, proof: &Proof, asked: &Asked<'_>) -> Result<Fresh, Denial> {
-        let Instance { nonces, .. } = &self.shared.proofs;
+        let Instance { nonces, .. } = &*self.shared.proofs;
         let (max_age, elapsed) = (self.settings.max_age, asked.elapsed);
         let wanted = |detail: String| Denial {
             nonce: Some(nonces.issue(elapsed).into()),

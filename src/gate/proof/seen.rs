@@ -11,7 +11,7 @@ use foldhash::quality::RandomState;
 pub(super) struct Seen {
     shards: [Mutex<Slots>; SHARDS],
     held: AtomicUsize,
-    most: usize,
+    most: AtomicUsize,
 }
 
 /// What one use was.
@@ -34,7 +34,12 @@ const SLOT_SECS: u64 = 4;
 
 impl Seen {
     pub(super) fn at_most(most: usize) -> Self {
-        Self { shards: Default::default(), held: AtomicUsize::new(0), most }
+        Self { shards: Default::default(), held: AtomicUsize::new(0), most: AtomicUsize::new(most) }
+    }
+
+    /// So many are held from now on; what is held already stays.
+    pub(super) fn hold_at_most(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
     }
 
     /// Notes a use of what may be forgotten from `until` on.
@@ -61,7 +66,8 @@ impl Seen {
         if slots.0.values().any(|slot| slot.contains(&digest)) {
             return Use::Repeated;
         }
-        let room = |held: usize| (held < self.most).then_some(held + 1);
+        let most = self.most.load(Ordering::Relaxed);
+        let room = |held: usize| (held < most).then_some(held + 1);
         if self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_err() {
             return Use::NoRoom;
         }

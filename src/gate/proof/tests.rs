@@ -22,7 +22,7 @@ impl Bench {
     fn with(settings: DpopSettings, replays: Option<Arc<dyn Replays>>) -> Self {
         let clock = HeldClock::at(NOW);
         let mut shared = Arc::into_inner(fixtures::shared(clock.clone())).unwrap();
-        shared.proofs = Instance::new(&settings, &*shared.entropy);
+        shared.proofs = Arc::new(Instance::new(&settings, &*shared.entropy));
         let replays = replays.unwrap_or_else(|| fixtures::store(clock.clone()).replays);
         Self { prover: Prover::new(&settings, replays, Arc::new(shared)), clock }
     }

@@ -1,5 +1,6 @@
 //! Follows the log: replays, reads on, writes heartbeats and reads them back, replays after a gap.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -31,15 +32,27 @@ const ENDING: Duration = Duration::from_secs(5);
 /// Entries that the store has lost are written back so many at a time.
 const WRITTEN_AT_ONCE: usize = 64;
 
+/// What the log tells something, whatever configuration is in force.
+#[derive(Clone)]
+pub struct Audience {
+    revocations: Arc<RevocationSet>,
+    cache: Cache,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+}
+
+impl Audience {
+    /// What of this one outlives its configuration.
+    pub fn of(shared: &Shared) -> Self {
+        let Shared { revocations, cache, clock, metrics, .. } = shared;
+        Self { revocations: revocations.clone(), cache: cache.clone(), clock: clock.clone(), metrics: metrics.clone() }
+    }
+}
+
 /// Follows the log until dropped. On errors what is known stays, and grows stale by itself.
-pub async fn follow(shared: &Shared, store: &Store) {
-    let follower = Follower {
-        log: &*store.log,
-        revocations: &shared.revocations,
-        cache: &shared.cache,
-        clock: &*shared.clock,
-        metrics: &shared.metrics,
-    };
+pub async fn follow(audience: &Audience, store: &Store) {
+    let Audience { revocations, cache, clock, metrics } = audience;
+    let follower = Follower { log: &*store.log, revocations, cache, clock: &**clock, metrics };
     let mut place = None;
     let mut failures = 0;
     loop {

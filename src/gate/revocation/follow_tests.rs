@@ -265,8 +265,9 @@ async fn a_revocation_is_in_force_soon_after_the_store_has_it() {
             tokio::task::yield_now().await;
         }
     };
+    let audience = Audience::of(&shared);
     tokio::select! {
-        () = follow(&shared, &store) => unreachable!("it follows until dropped"),
+        () = follow(&audience, &store) => unreachable!("it follows until dropped"),
         () = in_force => {}
     }
 }

@@ -7,5 +7,5 @@ mod target;
 
 #[cfg(test)]
 pub(in crate::gate) use follow::Steps;
-pub use follow::follow;
+pub use follow::{Audience, follow};
 pub use set::RevocationSet;

@@ -14,7 +14,8 @@ use crate::model::{CredentialKind, Denial, LogEntry, Revocation, Timestamp, Veri
 /// What is revoked, and how fresh that knowledge is. Reading takes no lock.
 pub struct RevocationSet {
     entries: Shards,
-    max_staleness: Duration,
+    /// In milliseconds.
+    max_staleness: AtomicU64,
     /// [`NEVER_READ`] before the first replay.
     fresh_as_of: AtomicU64,
     /// Sends once entries can be found that could not be before.
@@ -27,6 +28,7 @@ impl RevocationSet {
     /// Empty, and stale until the first replay.
     pub fn new(max_staleness: Duration) -> Self {
         let fresh_as_of = AtomicU64::new(NEVER_READ);
+        let max_staleness = AtomicU64::new(millis(max_staleness));
         Self { entries: Shards::new(), max_staleness, fresh_as_of, added: watch::Sender::new(()) }
     }
 
@@ -96,7 +98,7 @@ impl RevocationSet {
     pub fn stale_from(&self) -> Option<Timestamp> {
         match self.fresh_as_of.load(Ordering::Acquire) {
             NEVER_READ => None,
-            at => Some(Timestamp(at).after(self.max_staleness).after(Duration::from_millis(1))),
+            at => Some(Timestamp(at).after(self.max_staleness()).after(Duration::from_millis(1))),
         }
     }
 
@@ -122,7 +124,12 @@ impl RevocationSet {
 
     /// For how long what was read counts.
     pub fn max_staleness(&self) -> Duration {
-        self.max_staleness
+        Duration::from_millis(self.max_staleness.load(Ordering::Relaxed))
+    }
+
+    /// What was read counts for so long from now on.
+    pub fn set_max_staleness(&self, longest: Duration) {
+        self.max_staleness.store(millis(longest), Ordering::Relaxed);
     }
 
     /// Drops entries that have expired from the `part`-th of `parts`; several calls do it all, none for long.
@@ -138,9 +145,10 @@ impl RevocationSet {
     }
 
     fn check_fresh(&self, now: Timestamp) -> Result<(), Denial> {
+        let longest = self.max_staleness();
         let detail = match self.staleness(now) {
-            Some(staleness) if staleness <= self.max_staleness => return Ok(()),
-            Some(staleness) => format!("revocation log read {staleness:?} ago, at most {:?}", self.max_staleness),
+            Some(staleness) if staleness <= longest => return Ok(()),
+            Some(staleness) => format!("revocation log read {staleness:?} ago, at most {longest:?}"),
             None => "the revocation log has never been read".to_owned(),
         };
         const BEAT: Duration = Duration::from_secs(1);
@@ -187,6 +195,10 @@ impl RevocationSet {
     fn has(&self, target: Target<'_>) -> bool {
         self.entries.any(target, |_| true)
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

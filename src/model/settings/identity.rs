@@ -73,7 +73,7 @@ impl Algorithm {
 }
 
 /// `[issuer.NAME]`: who signs tokens, and what a token of theirs must say.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerSettings {
     /// Its name in this configuration.
     pub name: Arc<str>,
@@ -102,7 +102,7 @@ pub struct IssuerSettings {
 }
 
 /// Where an issuer's keys come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// OpenID Connect discovery (`ISSUER/.well-known/openid-configuration`), then its `jwks_uri`.
     Discovery(JwksSettings),
@@ -169,7 +169,7 @@ pub struct ClaimPointers {
 }
 
 /// `[opaque]`: bearer tokens that only their issuer can read, and the endpoint that says what they mean (RFC 7662).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpaqueSettings {
     /// Where to ask.
     pub introspection_url: String,
@@ -207,7 +207,7 @@ pub enum ClientSecretMethod {
 }
 
 /// `[basic]`: user names and passwords.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BasicSettings {
     /// `user:hash` lines.
     pub file: PathBuf,
@@ -224,7 +224,7 @@ pub struct BasicSettings {
 }
 
 /// `[session]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionSettings {
     /// The cookie's name.
     pub cookie: Arc<str>,
@@ -237,7 +237,7 @@ pub struct SessionSettings {
 }
 
 /// `[session] layout`: who keeps the sessions, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionLayout {
     /// Portcullis itself.
     Portcullis,
@@ -246,7 +246,7 @@ pub enum SessionLayout {
 }
 
 /// `[session.foreign]`: how the application keeps its sessions, and where in them to look.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignSettings {
     /// How a session is found and read.
     pub format: ForeignFormat,
@@ -265,7 +265,7 @@ pub struct ForeignSettings {
 }
 
 /// Who lays sessions out so.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForeignFormat {
     /// `express-session` with `connect-redis`.
     ConnectRedis {
@@ -330,7 +330,7 @@ pub enum PhpHandler {
 }
 
 /// `[api_key]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKeySettings {
     /// The header that carries a key; `Authorization: Bearer` always may.
     pub header: HeaderName,
@@ -339,7 +339,7 @@ pub struct ApiKeySettings {
 }
 
 /// `[[mtls]]`: how a verified certificate becomes an identity.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MtlsRule {
     /// What the certificate must have.
     pub matches: MtlsMatch,
@@ -365,7 +365,7 @@ pub enum MtlsMatch {
 }
 
 /// `[assertion]`: the signed statement of identity that upstreams can verify.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssertionSettings {
     /// Its `iss`.
     pub issuer: Arc<str>,

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use ipnet::IpNet;
 
 /// One listener.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerSettings {
     /// Its name.
     pub name: Arc<str>,
@@ -113,7 +113,7 @@ impl fmt::Display for Origin {
 }
 
 /// `[listener.NAME.tls]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsSettings {
     /// At least one; SNI chooses among them, the first serves clients that name none.
     pub certificates: Vec<CertificateFiles>,
@@ -133,7 +133,7 @@ pub struct CertificateFiles {
 }
 
 /// `client_auth`: who may present a certificate.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientAuth {
     /// Refuse the handshake without one.
     pub required: bool,

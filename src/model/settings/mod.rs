@@ -97,7 +97,7 @@ pub struct Settings {
 }
 
 /// `[server]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSettings {
     /// Request-serving threads; `None` follows the CPU quota of the cgroup.
     pub workers: Option<usize>,
@@ -107,17 +107,19 @@ pub struct ServerSettings {
     pub drain_delay: Duration,
     /// How much work may wait for a worker, in CPU time, before requests are refused; `None`: they never are for that.
     pub shed_above: Option<Duration>,
+    /// Whether files that change bring about a reload.
+    pub watch: bool,
 }
 
 /// `[health]`: `/livez`, `/readyz`, `/metrics`, and nothing else.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthSettings {
     /// Where.
     pub bind: SocketAddr,
 }
 
 /// `[admin]`: operations.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminSettings {
     /// A Unix socket that only its owner can open; `None` where it is switched off.
     pub socket: Option<PathBuf>,
@@ -126,7 +128,7 @@ pub struct AdminSettings {
 }
 
 /// Operations over TCP.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminTcp {
     /// Where.
     pub bind: SocketAddr,
@@ -135,7 +137,7 @@ pub struct AdminTcp {
 }
 
 /// `[log]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
     /// One JSON object a line instead of text.
     pub json: bool,
@@ -146,7 +148,7 @@ pub struct LogSettings {
 }
 
 /// `[store]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreSettings {
     /// Which.
     pub kind: StoreKind,
@@ -159,7 +161,7 @@ pub struct StoreSettings {
 }
 
 /// Where shared state is kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreKind {
     /// In this process, with a file that keeps it through a restart.
     Memory {

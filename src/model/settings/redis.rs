@@ -7,7 +7,7 @@ use super::CertificateFiles;
 use crate::model::Secret;
 
 /// Redis: where it is, and how to be let in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisSettings {
     /// Where.
     pub address: RedisAddress,
@@ -22,7 +22,7 @@ pub struct RedisSettings {
 }
 
 /// Where Redis is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RedisAddress {
     /// One server: `redis://`, `rediss://`.
     Server(RedisNode),
@@ -54,7 +54,7 @@ impl fmt::Display for RedisNode {
 }
 
 /// Whom to ask for the master.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentinelSettings {
     /// All are asked at once.
     pub sentinels: Vec<RedisNode>,

@@ -9,7 +9,7 @@ use super::{CorsSettings, MaintenanceSettings, Origin, RouteBounds, RouteChanges
 use crate::model::CredentialKind;
 
 /// One route, defaults applied.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteSettings {
     /// Its name.
     pub name: Arc<str>,

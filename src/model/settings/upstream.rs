@@ -9,7 +9,7 @@ use http::HeaderName;
 use super::EndpointHealth;
 
 /// A named service.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamSettings {
     /// Its name; for one that a route names by URL, that URL.
     pub name: Arc<str>,

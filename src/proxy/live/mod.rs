@@ -36,6 +36,18 @@ pub(super) struct Live {
     /// The earliest end of those that came since it last looked.
     soonest: Cell<Timestamp>,
     sooner: Notify,
+    /// Whether nothing is added any more.
+    retired: Cell<bool>,
+}
+
+/// What a proxy holds of its list: when it is dropped, the list ends with what is still on it.
+pub(super) struct Watched(pub(super) Rc<Live>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.0.retired.set(true);
+        self.0.sooner.notify_one();
+    }
 }
 
 /// There is nothing to look at.
@@ -51,7 +63,13 @@ impl Live {
             armed: Cell::new(NOTHING),
             soonest: Cell::new(Timestamp::NEVER),
             sooner: Notify::new(),
+            retired: Cell::new(false),
         })
+    }
+
+    /// Whether there is nothing on it, and never will be.
+    fn is_over(&self) -> bool {
+        self.retired.get() && self.entries.borrow().len() == 0
     }
 
     /// Puts an exchange on the list that has just been permitted. To be called before anything is awaited: a revocation
@@ -125,6 +143,9 @@ impl Drop for Hold {
         // Dropped after the list is let go of: what an entry holds may run code that comes back here.
         let last = self.live.entries.borrow_mut().release(self.slot);
         drop(last);
+        if self.live.is_over() {
+            self.live.sooner.notify_one();
+        }
     }
 }
 

@@ -42,7 +42,8 @@ const RETRY_EVERY: Duration = Duration::from_secs(5);
 const REREAD_AT_ONCE: usize = 16;
 const REREAD_WITHIN: Duration = Duration::from_secs(2);
 
-/// Watches over the list for as long as the worker lives.
+/// Watches over the list until its proxy is gone and nothing is on it any more: what began under one configuration is held
+/// to it to its end.
 pub(in crate::proxy) async fn watch(live: Rc<Live>, gate: Rc<Gate>, shared: Arc<Shared>) {
     let mut added = shared.revocations.added();
     let mut watcher = Watcher { live, gate, shared, serving: VecDeque::new(), counted: 0, sees_stale: false };
@@ -59,6 +60,10 @@ pub(in crate::proxy) async fn watch(live: Rc<Live>, gate: Rc<Gate>, shared: Arc<
         added.mark_unchanged();
         let began = Instant::now();
         watcher.look().await;
+        if watcher.live.is_over() {
+            watcher.count(0);
+            return;
+        }
         sleep_until(began + TOGETHER).await;
     }
 }

@@ -85,7 +85,7 @@ impl House {
         );
         let listener = Listener::open(Arc::new(front), clock, Arc::new(Unobserved)).unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::task::spawn_local(serve(Arc::new(vec![listener]), Rc::new(proxy), Drain::new(), None));
+        tokio::task::spawn_local(serve(vec![Arc::new(listener)], Rc::new(proxy), Drain::new(), None));
         Self { address, origin }
     }
 

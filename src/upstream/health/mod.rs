@@ -60,8 +60,12 @@ impl Conditions {
     #[must_use]
     pub fn renewed(&self, settings: &[Arc<UpstreamSettings>]) -> Self {
         let health = |settings: &Arc<UpstreamSettings>| {
-            let before = self.by_name.get(&settings.name).map(|health| &**health);
-            (settings.name.clone(), Arc::new(UpstreamHealth::new(settings, before)))
+            let health = match self.by_name.get(&settings.name) {
+                // The same one, which workers that keep the upstream as it is go by.
+                Some(before) if before.settings() == settings => before.clone(),
+                before => Arc::new(UpstreamHealth::new(settings, before.map(|before| &**before))),
+            };
+            (settings.name.clone(), health)
         };
         Self { by_name: Arc::new(settings.iter().map(health).collect()) }
     }

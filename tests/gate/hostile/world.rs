@@ -97,13 +97,13 @@ impl World {
         let shared = Arc::new(Shared {
             issuers: issuers.clone(),
             cache: Cache::new(10_000, 1 << 30),
-            revocations,
+            revocations: Arc::new(revocations),
             limits: Limits::new(&settings.limits, clock.clone()),
             metrics: Arc::new(Metrics::new(&[])),
             clock: clock.clone(),
             entropy: Arc::new(SystemEntropy),
             maintenance: Arc::default(),
-            proofs: Instance::new(&settings.dpop, &SystemEntropy),
+            proofs: Arc::new(Instance::new(&settings.dpop, &SystemEntropy)),
             introspector: None,
             passwords: None,
         });

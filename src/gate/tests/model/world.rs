@@ -234,7 +234,7 @@ fn start(
     keys: Keys,
 ) -> (Arc<Shared>, Arc<Gate>) {
     let mut shared = Arc::into_inner(fixtures::shared(clock.clone())).unwrap();
-    shared.revocations = RevocationSet::new(MAX_STALENESS);
+    shared.revocations = Arc::new(RevocationSet::new(MAX_STALENESS));
     shared.issuers.rotate("main", set(keys));
     let shared = Arc::new(shared);
     let gate = Gate::new(settings, shared.clone(), store.clone(), signer.clone()).unwrap();
