@@ -1,4 +1,5 @@
-//! Operations over HTTP: `/v1/status`, `/v1/keys`, `/v1/sessions`, `/v1/revocations`, `/v1/maintenance`.
+//! Operations over HTTP: `/v1/status`, `/v1/keys`, `/v1/sessions`, `/v1/revocations`, `/v1/upstreams`,
+//! `/v1/maintenance`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,9 +15,10 @@ use super::readiness::{Phase, Readiness};
 use super::reload::Reloads;
 use super::request;
 use super::serve::{Answer, json, problem};
-use super::views::{Maintenance, Revocations, Status};
+use super::views::{Maintenance, Revocations, Status, UpstreamView};
 use crate::gate::Shared;
 use crate::model::{Revocation, Timestamp};
+use crate::upstream::Conditions;
 
 /// What answers operators.
 pub struct Api {
@@ -26,6 +28,8 @@ pub struct Api {
     pub readiness: Arc<Readiness>,
     /// What the status tells of.
     pub shared: Arc<ArcSwap<Shared>>,
+    /// How upstreams stand.
+    pub conditions: Arc<ArcSwap<Conditions>>,
     /// For a new configuration.
     pub reloads: Reloads,
     /// When the process was started.
@@ -88,9 +92,13 @@ impl Api {
             (&Method::POST, "maintenance", None) => json(StatusCode::OK, &self.maintenance(Some(true))),
             (&Method::DELETE, "maintenance", None) => json(StatusCode::OK, &self.maintenance(Some(false))),
 
-            (_, "status" | "reload" | "revocations" | "maintenance", None) | (_, "keys" | "sessions", _) => {
-                problem(StatusCode::METHOD_NOT_ALLOWED, "this cannot be done here")
+            (&Method::GET, "upstreams", None) => {
+                let standings = self.conditions.load().standings();
+                json(StatusCode::OK, &standings.into_iter().map(UpstreamView::from).collect::<Vec<_>>())
             }
+
+            (_, "status" | "reload" | "revocations" | "upstreams" | "maintenance", None)
+            | (_, "keys" | "sessions", _) => problem(StatusCode::METHOD_NOT_ALLOWED, "this cannot be done here"),
             _ => problem(StatusCode::NOT_FOUND, NOT_FOUND),
         }
     }
@@ -150,7 +158,8 @@ impl Api {
     }
 }
 
-const NOT_FOUND: &str = "there are /v1/status, /v1/reload, /v1/keys, /v1/sessions, /v1/revocations and /v1/maintenance";
+const NOT_FOUND: &str =
+    "there are /v1/status, /v1/reload, /v1/keys, /v1/sessions, /v1/revocations, /v1/upstreams and /v1/maintenance";
 
 fn answered<T: serde::Serialize>(status: StatusCode, outcome: Result<T, OperationError>) -> Answer {
     match outcome {

@@ -97,9 +97,12 @@ impl App {
             settings: Arc::new(ArcSwap::new(settings.clone())),
             shared: Arc::new(ArcSwap::new(shared.clone())),
             issuers: Arc::new(Sender::new(shared.issuers.clone())),
+            conditions: Arc::new(ArcSwap::from_pointee(generation.conditions.clone())),
             checker: Arc::new(Sender::new(Arc::new(checker))),
             traits: Arc::new(Sender::new(traits)),
         };
+        let listed = in_force.conditions.clone();
+        metrics.ask_upstreams(move || listed.load().counts());
         let own = admin::in_force(store.handle(), shared.revocations.clone());
         let operations = Operations::new(settings, own, clock.clone(), entropy.clone());
         let (reloads, requests) = Reloads::new();
@@ -107,6 +110,7 @@ impl App {
             operations: ArcSwap::from_pointee(operations),
             readiness: readiness.clone(),
             shared: in_force.shared.clone(),
+            conditions: in_force.conditions.clone(),
             reloads: reloads.clone(),
             started_at: clock.now(),
         });

@@ -26,7 +26,7 @@ use crate::gate::{Gate, Shared};
 use crate::model::settings::Settings;
 use crate::model::{Entropy, Observer};
 use crate::store::Store;
-use crate::upstream::Checker;
+use crate::upstream::{Checker, Conditions};
 
 /// A worker that takes longer to get ready is broken.
 const WORKER_PATIENCE: Duration = Duration::from_secs(20);
@@ -39,6 +39,7 @@ pub(super) struct InForce {
     pub(super) settings: Arc<ArcSwap<Settings>>,
     pub(super) shared: Arc<ArcSwap<Shared>>,
     pub(super) issuers: Arc<watch::Sender<Arc<Issuers>>>,
+    pub(super) conditions: Arc<ArcSwap<Conditions>>,
     pub(super) checker: Arc<watch::Sender<Arc<Checker>>>,
     pub(super) traits: Arc<watch::Sender<Arc<Traits>>>,
 }
@@ -211,6 +212,7 @@ impl Reloader {
         self.api.operations.store(Arc::new(operations));
         self.in_force.settings.store(settings.clone());
         self.in_force.shared.store(shared.clone());
+        self.in_force.conditions.store(Arc::new(generation.conditions.clone()));
         self.in_force.issuers.send_replace(shared.issuers.clone());
         self.generation = generation;
         if broken { Err("a worker has ended".to_owned()) } else { Ok(()) }

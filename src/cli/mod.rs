@@ -23,6 +23,7 @@ mod run;
 mod schema;
 mod sessions;
 mod tokens;
+mod upstreams;
 mod values;
 
 use std::process::ExitCode;
@@ -83,6 +84,8 @@ enum Verb {
     /// Make tokens with a development key; take tokens apart.
     #[command(subcommand)]
     Tokens(tokens::Verb),
+    /// Show the endpoints of a running instance's upstreams: how each stands, and why.
+    Upstreams(upstreams::Args),
     /// Print a commented configuration to begin with.
     Init(init::Args),
     /// Print the JSON Schema of the configuration.
@@ -105,6 +108,7 @@ impl Verb {
             Self::Revocations(verb) => revocations::run(verb),
             Self::Maintenance(verb) => maintenance::run(verb),
             Self::Tokens(verb) => tokens::run(verb),
+            Self::Upstreams(args) => upstreams::run(&args),
             Self::Init(args) => init::run(&args),
             Self::Schema => schema::run(),
             Self::Completions(args) => completions::run(&args),

@@ -14,6 +14,7 @@ use super::histogram::Histogram;
 use super::issuers::IssuerCounts;
 use super::proof::ProofOutcome;
 use super::reload::ReloadCounts;
+use super::upstreams::{self, UpstreamCounts};
 use crate::model::denial::Reason;
 use crate::model::{CredentialKind, Observer, Revocation, Timestamp};
 
@@ -132,6 +133,11 @@ impl Metrics {
         self.counts.ready.store(u64::from(ready), Ordering::Relaxed);
     }
 
+    /// Upstreams are asked by this what they have counted, whenever metrics are rendered.
+    pub fn ask_upstreams(&self, ask: impl Fn() -> Vec<UpstreamCounts> + Send + Sync + 'static) {
+        self.counts.upstreams.set(ask);
+    }
+
     /// All of it, as `application/openmetrics-text`.
     pub fn render(&self) -> String {
         let mut text = String::with_capacity(16 * 1024);
@@ -188,6 +194,7 @@ pub(super) struct Counts {
     pub(super) revocations: [AtomicU64; KINDS],
     pub(super) ready: AtomicU64,
     pub(super) reloads: ReloadCounts,
+    pub(super) upstreams: upstreams::Source,
 }
 
 /// How many kinds of revocation there are.
@@ -301,6 +308,7 @@ impl Counts {
             revocations: Default::default(),
             ready: AtomicU64::new(0),
             reloads: ReloadCounts::default(),
+            upstreams: upstreams::Source::default(),
         }
     }
 

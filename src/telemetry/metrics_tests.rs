@@ -26,6 +26,19 @@ fn what_was_counted_is_rendered() {
     metrics.jwks_demand("main");
     metrics.jwks_keys("main", Timestamp(1_800_000_000_250));
     metrics.ready(true);
+    metrics.ask_upstreams(|| {
+        let endpoint = |name: &str, healthy, (checks_passed, checks_failed, ejections)| {
+            crate::telemetry::EndpointCounts { name: name.to_owned(), healthy, checks_passed, checks_failed, ejections }
+        };
+        vec![UpstreamCounts {
+            name: "up".into(),
+            requests: 3,
+            pending: 2,
+            connections: 5,
+            retries: vec![("unreachable", 7)],
+            endpoints: vec![endpoint("http://a:1", true, (4, 1, 0)), endpoint("http://b:2", false, (0, 6, 2))],
+        }]
+    });
 
     let text = metrics.render();
     for (series, value) in [
@@ -41,6 +54,14 @@ fn what_was_counted_is_rendered() {
         ("portcullis_request_duration_seconds_bucket{le=\"0.00005\",route=\"app\"}", "1"),
         ("portcullis_request_duration_seconds_bucket{le=\"+Inf\",route=\"app\"}", "2"),
         ("portcullis_connections", "1"),
+        ("portcullis_upstream_requests_in_flight{upstream=\"up\"}", "3"),
+        ("portcullis_upstream_requests_pending{upstream=\"up\"}", "2"),
+        ("portcullis_upstream_connections{upstream=\"up\"}", "5"),
+        ("portcullis_upstream_retries_total{upstream=\"up\",cause=\"unreachable\"}", "7"),
+        ("portcullis_upstream_endpoint_healthy{upstream=\"up\",endpoint=\"http://a:1\"}", "1"),
+        ("portcullis_upstream_endpoint_healthy{upstream=\"up\",endpoint=\"http://b:2\"}", "0"),
+        ("portcullis_upstream_health_checks_total{upstream=\"up\",endpoint=\"http://b:2\",ok=\"false\"}", "6"),
+        ("portcullis_upstream_ejections_total{upstream=\"up\",endpoint=\"http://b:2\"}", "2"),
         ("portcullis_live_streams", "2"),
         ("portcullis_live_streams_ended_total{reason=\"revoked\"}", "1"),
         ("portcullis_connections_refused_total{reason=\"handshake_timeout\"}", "1"),

@@ -7,6 +7,8 @@ pub mod metrics;
 mod proof;
 mod reload;
 mod render;
+mod upstreams;
 
 pub use metrics::Metrics;
 pub use proof::ProofOutcome;
+pub use upstreams::{EndpointCounts, UpstreamCounts};

@@ -13,6 +13,7 @@ use super::histogram::Snapshot;
 use super::issuers;
 use super::metrics::{CLASSES, CREDENTIALS, Counts, NEVER, Named, Shard, StoreCalls, credential_index};
 use super::proof::ProofOutcome;
+use super::upstreams;
 use crate::model::Revocation;
 use crate::model::denial::Reason;
 
@@ -29,7 +30,8 @@ impl Collector for Counts {
         self.refused_connections(to)?;
         self.store_calls(to)?;
         self.reloads.encode(to)?;
-        issuers::encode(&self.issuers.load(), to)
+        issuers::encode(&self.issuers.load(), to)?;
+        upstreams::encode(&self.upstreams, to)
     }
 }
 

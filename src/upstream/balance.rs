@@ -14,7 +14,11 @@ use http::{Request, Response};
 use hyper::client::conn::http1::SendRequest;
 
 use super::UpstreamError;
-use super::choice::Chooser;
+use super::admission::Open;
+use super::choice::{Chooser, Set};
+#[cfg(test)]
+use super::circuit::Load;
+use super::circuit::RetryCause;
 use super::health::UpstreamHealth;
 use super::http2::{Answer, Broken, IncomingStream, Spare, translate};
 use super::pool::{Lease, Pool, Sender, Slot, Wanted};
@@ -22,18 +26,20 @@ use super::request::{Patience, Progress, RequestBody};
 use super::response::{ResponseBody, Source, binds_connection, unframe};
 use super::retry::{Budget, copy_of};
 use super::tls::{EndpointTls, client_config, files_digest};
+use super::traffic::{Line, Traffic};
 use crate::model::Denial;
 use crate::model::denial::Reason;
 use crate::model::settings::{Endpoint, HostHeader, UpstreamSettings};
 
 /// One upstream: its endpoints, and who gets the next request.
 pub(super) struct Upstream {
-    settings: Arc<UpstreamSettings>,
+    pub(super) settings: Arc<UpstreamSettings>,
     /// Of the files that its TLS was made of.
     files: [u8; 32],
-    pools: Vec<Rc<Pool>>,
-    chooser: Chooser,
-    health: Arc<UpstreamHealth>,
+    pub(super) pools: Vec<Rc<Pool>>,
+    pub(super) chooser: Chooser,
+    pub(super) health: Arc<UpstreamHealth>,
+    pub(super) traffic: Rc<Traffic>,
     budget: Budget,
 }
 
@@ -58,6 +64,7 @@ impl Upstream {
         let config = if https { Some(client_config(&settings.tls).map_err(broken)?) } else { None };
         let chooser = Chooser::new(&settings.balance, &settings.endpoints);
         let budget = Budget::new(settings.retries);
+        let traffic = Traffic::new(health.load().clone());
         let mut pools = Vec::with_capacity(settings.endpoints.len());
         for endpoint in &settings.endpoints {
             let tls = match &config {
@@ -66,9 +73,9 @@ impl Upstream {
                 }
                 _ => None,
             };
-            pools.push(Pool::new(settings.clone(), endpoint.clone(), tls).map_err(broken)?);
+            pools.push(Pool::new(settings.clone(), endpoint.clone(), tls, traffic.clone()).map_err(broken)?);
         }
-        Ok(Self { settings: settings.clone(), files, pools, chooser, health, budget })
+        Ok(Self { settings: settings.clone(), files, pools, chooser, health, traffic, budget })
     }
 
     /// Whether these settings, and what stands in the files that they name, would make the same of it.
@@ -79,6 +86,19 @@ impl Upstream {
     /// Sends to the next endpoint that can be had, within the time that all tries have together: the upstream's, or
     /// `within` where that is less.
     pub(super) async fn send(
+        &self,
+        request: Request<RequestBody>,
+        progress: &Progress,
+        client: IpAddr,
+        within: Option<Duration>,
+    ) -> Result<Response<ResponseBody>, Denial> {
+        let admitted = self.admit()?;
+        let mut response = self.send_in_time(request, progress, client, within).await?;
+        response.body_mut().hold(admitted);
+        Ok(response)
+    }
+
+    async fn send_in_time(
         &self,
         request: Request<RequestBody>,
         progress: &Progress,
@@ -109,17 +129,27 @@ impl Upstream {
         key: Option<u64>,
         tried: &Cell<Option<u32>>,
     ) -> Result<Response<ResponseBody>, Denial> {
-        let mut left = self.chooser.all();
+        let mut open =
+            Open { left: self.chooser.all(), busy: Set::NONE, line: Line::new(&self.traffic, self.settings.limits) };
+        if open.line.is_formed() && !open.line.wait().await {
+            return Err(self.busy(&"others wait for a connection already"));
+        }
         let mut denial: Option<Denial> = None;
         let mut attempts = self.budget.attempts();
         let bound = [AUTHORIZATION, PROXY_AUTHORIZATION].iter().any(|name| binds_connection(request.headers(), name));
         let mut wanted = Wanted { http1: request.headers().contains_key(UPGRADE), alone: bound, fresh: false };
-        while let Some((at, pool)) = self.chooser.choose(&self.pools, &mut left, key, &self.health) {
+        while let Some((at, pool)) = self.next(&mut open, key).await {
             // An endpoint whose connections are all in use has failed nobody: the next one costs nothing.
-            if denial.as_ref().is_some_and(|why| why.reason != Reason::UpstreamBusy) && !attempts.another() {
-                break;
+            if let Some(why) = denial.as_ref().filter(|why| why.reason != Reason::UpstreamBusy) {
+                if !attempts.another() {
+                    break;
+                }
+                self.traffic.load.retried(RetryCause::of(why.reason));
             }
             tried.set(if denial.is_none() { Some(at) } else { None });
+            if pool.has_room() {
+                open.line.leave();
+            }
             if self.settings.host_header == HostHeader::Endpoint {
                 request.headers_mut().insert(HOST, pool.authority.clone());
             }
@@ -127,13 +157,17 @@ impl Upstream {
                 let lease = match pool.lease(wanted).await {
                     Ok(lease) => lease,
                     Err(why) => {
-                        if why.reason != Reason::UpstreamBusy {
-                            self.health.failed(at, &why);
+                        match why.reason {
+                            Reason::UpstreamBusy => open.busy = open.busy.with(at),
+                            Reason::UpstreamUnreachable | Reason::UpstreamTimeout => self.health.failed(at, &why),
+                            // What was asked for is not to be had there: that says nothing of how it is.
+                            _ => {}
                         }
                         denial = Some(why);
                         break;
                     }
                 };
+                open.line.leave();
                 let reused = lease.reused;
                 match self.exchange(lease, request, wanted, progress).await {
                     Ok(response) => {
@@ -142,7 +176,7 @@ impl Upstream {
                     }
                     Err(Failure::Final(why)) => {
                         // A client that breaks off, or names a host that cannot be, says nothing of the endpoint.
-                        if !matches!(why.reason, Reason::BodyIncomplete | Reason::InvalidHost) {
+                        if matches!(why.reason, Reason::UpstreamFailed | Reason::UpstreamTimeout) {
                             self.health.failed(at, &why);
                         }
                         return Err(why);
@@ -155,14 +189,16 @@ impl Upstream {
                         // before, so an upstream that answers nobody is not asked twice by this.
                         request = *again.ok_or(why)?;
                         wanted.fresh = true;
+                        self.traffic.load.retried(RetryCause::Closed);
                     }
                     Err(Failure::Unprocessed(again, why)) => {
                         request = *again;
                         denial = Some(why);
                         // Elsewhere; where there is nothing else, here.
-                        if !left.is_empty() || !attempts.another() {
+                        if !open.left.is_empty() || !attempts.another() {
                             break;
                         }
+                        self.traffic.load.retried(RetryCause::Failed);
                     }
                     Err(Failure::Unsent(unsent, error)) => {
                         request = *unsent;
@@ -311,6 +347,11 @@ impl Upstream {
     #[cfg(test)]
     pub(super) fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    #[cfg(test)]
+    pub(super) fn load(&self) -> &Load {
+        &self.traffic.load
     }
 
     #[cfg(test)]

@@ -52,6 +52,9 @@ impl Set {
     /// Most endpoints of an upstream.
     pub(super) const MOST: u32 = u64::BITS;
 
+    /// None of them.
+    pub(super) const NONE: Self = Self(0);
+
     pub(super) fn of(positions: impl Iterator<Item = u32>) -> Self {
         Self(positions.fold(0, |set, at| set | 1_u64.checked_shl(at).unwrap_or(0)))
     }
@@ -62,6 +65,10 @@ impl Set {
 
     fn without(self, position: u32) -> Self {
         Self(self.0 & !1_u64.checked_shl(position).unwrap_or(0))
+    }
+
+    pub(super) fn with(self, position: u32) -> Self {
+        Self(self.0 | 1_u64.checked_shl(position).unwrap_or(0))
     }
 
     fn and(self, other: Self) -> Self {

@@ -1,18 +1,22 @@
 //! What is behind: endpoints, connections, forwarding.
 
+mod admission;
 mod balance;
 mod choice;
+mod circuit;
 mod connect;
 mod ear;
 mod health;
 mod http2;
 mod pool;
 mod probe;
+mod queue;
 mod request;
 mod response;
 mod retry;
 mod shared;
 mod tls;
+mod traffic;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,6 +35,7 @@ use crate::model::Denial;
 use crate::model::denial::Reason;
 use crate::model::settings::UpstreamSettings;
 
+pub use self::circuit::RetryCause;
 pub use self::health::{Checker, Conditions, EndpointStanding, Standing, UpstreamStanding};
 pub use self::probe::probe;
 pub use self::response::ResponseBody;

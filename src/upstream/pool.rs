@@ -15,6 +15,7 @@ use super::ear::Heard;
 use super::request::RequestBody;
 use super::shared::Shared;
 use super::tls::EndpointTls;
+use super::traffic::Traffic;
 use crate::model::Denial;
 use crate::model::denial::Reason;
 use crate::model::settings::{Endpoint, HttpVersion, Scheme, UpstreamSettings};
@@ -28,6 +29,7 @@ pub(super) struct Pool {
     /// What `Host` says to it, where it is told its own name.
     pub(super) authority: HeaderValue,
     settings: Arc<UpstreamSettings>,
+    traffic: Rc<Traffic>,
     tls: Option<EndpointTls>,
     idle: RefCell<Vec<Idle>>,
     shared: Shared,
@@ -64,6 +66,7 @@ pub(super) struct Slot {
 impl Slot {
     fn new(pool: &Rc<Pool>) -> Rc<Self> {
         pool.open.set(pool.open.get() + 1);
+        pool.traffic.connection_began();
         Rc::new(Self {
             pool: pool.clone(),
             heard: Heard::default(),
@@ -108,6 +111,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.pool.open.set(self.pool.open.get().saturating_sub(1));
+        self.pool.traffic.connection_ended();
     }
 }
 
@@ -150,6 +154,7 @@ pub(super) struct Use(Rc<Pool>);
 impl Use {
     fn new(pool: &Rc<Pool>) -> Self {
         pool.in_use.set(pool.in_use.get() + 1);
+        pool.traffic.request_began();
         Self(pool.clone())
     }
 }
@@ -157,6 +162,7 @@ impl Use {
 impl Drop for Use {
     fn drop(&mut self) {
         self.0.in_use.set(self.0.in_use.get().saturating_sub(1));
+        self.0.traffic.request_ended();
     }
 }
 
@@ -199,6 +205,7 @@ impl Pool {
         settings: Arc<UpstreamSettings>,
         endpoint: Endpoint,
         tls: Option<EndpointTls>,
+        traffic: Rc<Traffic>,
     ) -> Result<Rc<Self>, String> {
         let authority = HeaderValue::try_from(endpoint.authority())
             .map_err(|_| format!("`{}` cannot be a Host", endpoint.authority()))?;
@@ -207,6 +214,7 @@ impl Pool {
             endpoint,
             authority,
             settings,
+            traffic,
             tls,
             idle: RefCell::default(),
             open: Cell::new(0),
@@ -220,6 +228,11 @@ impl Pool {
     /// Whether it could not be reached a moment ago.
     pub(super) fn is_avoided(&self) -> bool {
         self.avoid_until.get().is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Whether a connection of HTTP/1.1 is at rest, or may be opened.
+    pub(super) fn has_room(&self) -> bool {
+        self.open.get() < self.settings.max_connections || !self.idle.borrow().is_empty()
     }
 
     /// Requests that are on their way to it, or being answered.

@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::BodyError;
+use super::circuit::Admitted;
 use super::http2::IncomingStream;
 use super::pool::Lease;
 
@@ -87,6 +88,8 @@ pub struct ResponseBody {
     incoming: Source,
     lease: Option<Lease>,
     reusable: bool,
+    /// Where requests under way are limited.
+    admitted: Option<Admitted>,
 }
 
 /// Where a body comes from.
@@ -120,7 +123,7 @@ impl Source {
 
 impl ResponseBody {
     pub(super) fn new(incoming: Source, lease: Lease, reusable: bool) -> Self {
-        let mut body = Self { incoming, lease: Some(lease), reusable };
+        let mut body = Self { incoming, lease: Some(lease), reusable, admitted: None };
         // A tunnel goes on after its answer's end, and counts as a connection for as long.
         if reusable && body.incoming.is_end_stream() {
             body.finish();
@@ -128,11 +131,17 @@ impl ResponseBody {
         body
     }
 
+    /// The request counts as one of those that may be under way, until this is read to its end or dropped.
+    pub(super) fn hold(&mut self, admitted: Option<Admitted>) {
+        self.admitted = admitted;
+    }
+
     fn finish(&mut self) {
         if self.reusable
             && let Some(lease) = self.lease.take()
         {
             lease.give_back();
+            self.admitted = None;
         }
     }
 }

@@ -8,8 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use crate::model::settings::{
-    Balance, Endpoint, EndpointHealth, HostHeader, HttpVersion, Retries, Scheme, UpstreamSettings, UpstreamTimeouts,
-    UpstreamTls,
+    Balance, Endpoint, EndpointHealth, HostHeader, HttpVersion, Retries, Scheme, UpstreamLimits, UpstreamSettings,
+    UpstreamTimeouts, UpstreamTls,
 };
 
 /// One end of a connection, in the hands of a test.
@@ -99,6 +99,7 @@ pub(crate) fn settings(endpoints: Vec<Endpoint>) -> UpstreamSettings {
         max_idle: 8,
         max_connections: 8,
         http: HttpVersion::Auto,
+        limits: UpstreamLimits::default(),
         tls: UpstreamTls::default(),
     }
 }

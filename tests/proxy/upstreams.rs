@@ -2,6 +2,7 @@
 
 use crate::harness::http;
 use crate::harness::portcullis::Portcullis;
+use crate::harness::process::{Serving, folder, run};
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -121,5 +122,41 @@ fn f14_who_calls_itself_a_health_check_is_a_client_like_any_other() {
     for agent in ["portcullis", "kube-probe/1.31", "GoogleHC/1.0", "ELB-HealthChecker/2.0"] {
         let answer = http::get(portcullis.address(), "/healthz", &format!("User-Agent: {agent}\r\n"));
         assert_eq!(answer.status, 401, "{agent}");
+    }
+}
+
+#[test]
+fn operators_see_each_endpoint_its_state_and_why() {
+    let (well, broken) = (watched("a", Arc::new(AtomicU8::new(WELL))), watched("b", Arc::new(AtomicU8::new(BROKEN))));
+    let (_guard, here) = folder(&format!(
+        "listener.main.bind = \"127.0.0.1:0\"\nhealth.bind = \"127.0.0.1:0\"\nadmin.socket = \"unix:admin.sock\"\n\
+         [upstream.behind]\nendpoints = [\"http://{well}\", \"http://{broken}\"]\n\
+         health = {{ path = \"/healthz\", interval = \"50ms\", timeout = \"50ms\" }}\n\
+         [route.all]\nmatch = \"/{{*rest}}\"\naccept = \"anyone\"\nupstream = \"behind\"\n"
+    ));
+    let serving = Serving::run(&here).ready();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let found = loop {
+        let found = run(&here, &["upstreams", "--json"]).json();
+        let states = ["/0/endpoints/0/state", "/0/endpoints/1/state"].map(|at| found.pointer(at).cloned());
+        if states == [Some("healthy".into()), Some("unhealthy".into())] {
+            break found;
+        }
+        assert!(Instant::now() < deadline, "{found}");
+    };
+    assert_eq!(found.pointer("/0/endpoints/1/why"), Some(&"status 503".into()));
+    assert_eq!(found.pointer("/0/panic"), Some(&false.into()));
+    let table = run(&here, &["upstreams"]).ok();
+    assert!(
+        table.lines().any(|line| line.contains(&broken.to_string()) && line.ends_with("unhealthy  status 503")),
+        "{table}"
+    );
+    assert_eq!(http::get(serving.address("main"), "/x", "").body, "a");
+    let metrics = http::get(serving.health(), "/metrics", "").body;
+    for (endpoint, healthy) in [(well, 1), (broken, 0)] {
+        let series = format!(
+            "portcullis_upstream_endpoint_healthy{{upstream=\"behind\",endpoint=\"http://{endpoint}\"}} {healthy}"
+        );
+        assert!(metrics.contains(&series), "{series}\n{metrics}");
     }
 }

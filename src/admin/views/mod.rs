@@ -1,6 +1,7 @@
 //! What operations show: records without what only the store may know, times as RFC 3339.
 
 mod revocations;
+mod upstreams;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 pub use self::revocations::{RevocationView, Revocations, Revoked};
+pub use self::upstreams::{EndpointView, UpstreamView};
 
 use super::reload::ReloadView;
 use crate::model::{ApiKeyRecord, Secret, SessionRecord, Timestamp};

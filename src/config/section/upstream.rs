@@ -10,8 +10,8 @@ use crate::config::keys::{DURATION, Given, Key, Shape};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
 use crate::model::settings::{
-    Balance, Endpoint, EndpointHealth, HashKey, HostHeader, HttpVersion, Retries, UpstreamSettings, UpstreamTimeouts,
-    UpstreamTls,
+    Balance, Endpoint, EndpointHealth, HashKey, HostHeader, HttpVersion, Retries, UpstreamLimits, UpstreamSettings,
+    UpstreamTimeouts, UpstreamTls,
 };
 
 pub(in crate::config) const KEYS: &[Key] = &[
@@ -55,6 +55,17 @@ pub(in crate::config) const KEYS: &[Key] = &[
         Shape::Choice { now: &["auto", "1.1", "2"], later: &[] },
         "Which HTTP is spoken with `https` endpoints: HTTP/2 where they agree to it (`auto`, the default), always 1.1, or always 2.",
     ),
+    Key::new(
+        "max_pending",
+        Shape::Integer { min: 0, max: 1_000_000 },
+        "Requests of all workers that may wait while all connections are in use; the others are answered 503 at once.",
+    )
+    .default(Given::Integer(0)),
+    Key::new(
+        "max_requests",
+        crate::config::keys::CAP,
+        "Requests of all workers under way at once, to the end of the answer.",
+    ),
     Key::new("tls", Shape::Table(TLS), "How `https` endpoints are verified.").default(Given::Table),
     Key::new(
         "health",
@@ -89,6 +100,12 @@ const HASH: &[Key] = &[
 
 const TIMEOUTS: &[Key] = &[
     Key::new("connect", DURATION, "For a connection, TLS included.").default(Given::Text("2s")),
+    Key::new(
+        "pending",
+        DURATION,
+        "How long a request waits for a connection while all are in use, with `max_pending`.",
+    )
+    .default(Given::Text("2s")),
     Key::new("response", DURATION, "From the request's end to the head of the answer.").default(Given::Text("30s")),
     Key::new("idle", DURATION, "How long an unused connection is kept.").default(Given::Text("50s")),
     Key::new(
@@ -173,6 +190,11 @@ fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> 
         max_idle: section.integer("max_idle").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
         max_connections: section.count("max_connections"),
         http: http(section),
+        limits: UpstreamLimits {
+            max_requests: section.has("max_requests").then(|| section.count("max_requests")),
+            max_pending: section.integer("max_pending").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+            pending: timeouts.duration("pending"),
+        },
         tls: UpstreamTls { ca: tls.path("ca"), server_name: tls.parse("server_name", server_name) },
     })
 }
@@ -272,6 +294,7 @@ fn of_url(name: Arc<str>, endpoint: Endpoint) -> UpstreamSettings {
         max_idle: usize::try_from(MAX_IDLE).unwrap_or(0),
         max_connections: usize::try_from(MAX_CONNECTIONS).unwrap_or(1),
         http: HttpVersion::Auto,
+        limits: UpstreamLimits::default(),
         tls: UpstreamTls::default(),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::upstreams::{said, upstream};
-use crate::model::settings::{Ejection, EndpointHealth, HealthCheck, Statuses};
+use crate::model::settings::{Ejection, EndpointHealth, HealthCheck, Statuses, UpstreamLimits};
 
 #[test]
 fn nobody_is_asked_and_nobody_ejected_unless_said_so() {
@@ -63,4 +63,13 @@ fn what_makes_no_sense_is_refused() {
     for alone in ["panic_below = '10%'", "slow_start = '30s'"] {
         assert_eq!(said(alone), ["without `health` or `ejection` every endpoint is taken to be well"]);
     }
+}
+
+#[test]
+fn nothing_waits_and_nothing_is_counted_unless_said_so() {
+    assert_eq!(upstream("").limits, UpstreamLimits::default());
+    let wanted = UpstreamLimits { max_requests: Some(7), max_pending: 3, pending: Duration::from_millis(500) };
+    assert_eq!(upstream("max_requests = 7\nmax_pending = 3\ntimeouts.pending = '500ms'").limits, wanted);
+    assert_eq!(said("max_requests = 0"), ["`0` is out of range"]);
+    assert_eq!(said("max_pending = -1"), ["`-1` is out of range"]);
 }

@@ -45,7 +45,7 @@ pub use upstream::{
     Balance, Endpoint, HashKey, HostHeader, HttpVersion, Retries, Scheme, UpstreamSettings, UpstreamTimeouts,
     UpstreamTls,
 };
-pub use upstream_health::{Ejection, EndpointHealth, HealthCheck, Statuses};
+pub use upstream_health::{Ejection, EndpointHealth, HealthCheck, Statuses, UpstreamLimits};
 
 use super::Secret;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::EndpointHealth;
+use super::{EndpointHealth, UpstreamLimits};
 
 /// A named service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct UpstreamSettings {
     pub max_connections: usize,
     /// Which HTTP is spoken with `https` endpoints.
     pub http: HttpVersion,
+    /// How much it is given at once.
+    pub limits: UpstreamLimits,
     /// How `https` endpoints are verified.
     pub tls: UpstreamTls,
 }

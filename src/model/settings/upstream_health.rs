@@ -59,6 +59,23 @@ pub struct Ejection {
     pub statuses: Statuses,
 }
 
+/// How much an upstream is given at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpstreamLimits {
+    /// Requests under way of all workers together, those that wait included; `None`: as many as come.
+    pub max_requests: Option<usize>,
+    /// How many of them may wait for a connection while all are in use; 0: none does.
+    pub max_pending: usize,
+    /// For how long.
+    pub pending: Duration,
+}
+
+impl Default for UpstreamLimits {
+    fn default() -> Self {
+        Self { max_requests: None, max_pending: 0, pending: Duration::from_secs(2) }
+    }
+}
+
 /// Statuses of answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Statuses(pub Vec<RangeInclusive<u16>>);

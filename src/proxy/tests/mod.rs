@@ -73,7 +73,7 @@ impl House {
         let store = fixtures::store(clock.clone());
         let signer = Arc::new(Signer::generate().unwrap());
         let gate = Gate::new(&settings, shared.clone(), store, signer).unwrap();
-        let upstreams = Upstreams::new(&settings.upstreams, &Conditions::default()).unwrap();
+        let upstreams = Upstreams::new(&settings.upstreams, &Conditions::new(&[])).unwrap();
         let proxy = Proxy::new(
             gate,
             upstreams,

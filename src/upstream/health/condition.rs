@@ -57,6 +57,11 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Whether it gets requests.
+    pub const fn is_well(self) -> bool {
+        !matches!(self, Self::Unhealthy | Self::Ejected)
+    }
+
     /// The name in listings.
     pub const fn name(self) -> &'static str {
         match self {

@@ -6,43 +6,17 @@
 mod check;
 mod checker;
 mod condition;
+mod standing;
 mod upstream_health;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 pub use self::checker::Checker;
 pub use self::condition::Standing;
+pub use self::standing::{EndpointStanding, UpstreamStanding};
 pub(super) use self::upstream_health::UpstreamHealth;
-use self::upstream_health::Watched;
 use crate::model::settings::UpstreamSettings;
-
-/// How an upstream's endpoints stand.
-#[derive(Debug, Clone)]
-pub struct UpstreamStanding {
-    /// Its name.
-    pub upstream: Arc<str>,
-    /// Its endpoints, as configured.
-    pub endpoints: Vec<EndpointStanding>,
-}
-
-/// How an endpoint stands, and what has come of it since the process started.
-#[derive(Debug, Clone)]
-pub struct EndpointStanding {
-    /// `http://127.0.0.1:3000`
-    pub endpoint: String,
-    /// How it stands.
-    pub standing: Standing,
-    /// Why it is not well, where it is not.
-    pub why: Option<String>,
-    /// Checks that passed.
-    pub checks_passed: u64,
-    /// Checks that failed.
-    pub checks_failed: u64,
-    /// How often it was ejected.
-    pub ejections: u64,
-}
 
 /// What is known of the endpoints of all upstreams. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -74,23 +48,6 @@ impl Conditions {
     pub(super) fn of(&self, settings: &Arc<UpstreamSettings>) -> Arc<UpstreamHealth> {
         let known = self.by_name.get(&settings.name).cloned();
         known.unwrap_or_else(|| Arc::new(UpstreamHealth::new(settings, None)))
-    }
-
-    /// How the endpoints of every upstream stand, in order of name.
-    pub fn list(&self) -> Vec<UpstreamStanding> {
-        let endpoint = |(watched, standing, why): (&Watched, Standing, Option<String>)| EndpointStanding {
-            endpoint: watched.name.clone(),
-            standing,
-            why,
-            checks_passed: watched.checks_passed.load(Relaxed),
-            checks_failed: watched.checks_failed.load(Relaxed),
-            ejections: watched.ejections.load(Relaxed),
-        };
-        let upstream = |(name, health): (&Arc<str>, &Arc<UpstreamHealth>)| UpstreamStanding {
-            upstream: name.clone(),
-            endpoints: health.standings().map(endpoint).collect(),
-        };
-        self.by_name.iter().map(upstream).collect()
     }
 
     fn iter(&self) -> impl Iterator<Item = &Arc<UpstreamHealth>> {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::condition::{Condition, Standing};
 use crate::model::settings::{Endpoint, UpstreamSettings};
 use crate::upstream::choice::Set;
+use crate::upstream::circuit::Load;
 
 /// The conditions of an upstream's endpoints, shared by all workers and the checker.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(in crate::upstream) struct UpstreamHealth {
     settings: Arc<UpstreamSettings>,
     endpoints: Vec<Arc<Watched>>,
     all: Set,
+    load: Arc<Load>,
     /// Held while one is ejected, so that not too many are.
     ejecting: Mutex<()>,
 }
@@ -71,6 +73,7 @@ impl UpstreamHealth {
             settings: settings.clone(),
             all: Set::of((0..).zip(&endpoints).map(|(at, _)| at)),
             endpoints,
+            load: before.map_or_else(Arc::default, |before| before.load.clone()),
             ejecting: Mutex::new(()),
         }
     }
@@ -87,10 +90,20 @@ impl UpstreamHealth {
         let slow_start = self.settings.health.slow_start;
         let well = self.positions().filter(|(_, watched)| watched.condition.is_well(now, slow_start));
         let well = Set::of(well.map(|(at, _)| at));
-        // Too few would be given all the load of the others, and break under it; or the checks are what is broken.
-        let panic =
-            u64::from(well.len()) * 100 < u64::from(self.settings.health.panic_below) * u64::from(self.all.len());
-        Usable { set: if panic { self.all } else { well }, returning: Some(now) }
+        Usable { set: if self.is_too_few(well) { self.all } else { well }, returning: Some(now) }
+    }
+
+    /// Whether so few endpoints are well that all get requests: the few would be given the load of the others, and break
+    /// under it; or the checks are what is broken.
+    fn is_too_few(&self, well: Set) -> bool {
+        u64::from(well.len()) * 100 < u64::from(self.settings.health.panic_below) * u64::from(self.all.len())
+    }
+
+    /// Whether that is so now.
+    pub(super) fn panics(&self) -> bool {
+        let (now, slow_start) = (Instant::now(), self.settings.health.slow_start);
+        let well = self.positions().filter(|(_, watched)| watched.condition.is_well(now, slow_start));
+        self.is_too_few(Set::of(well.map(|(at, _)| at)))
     }
 
     /// The part of its share that an endpoint gets, in percent.
@@ -147,6 +160,11 @@ impl UpstreamHealth {
             Ok(()) => tracing::info!(upstream, endpoint, "an endpoint is healthy again"),
             Err(why) => tracing::warn!(upstream, endpoint, why, "an endpoint is unhealthy"),
         }
+    }
+
+    /// What all workers have under way with it.
+    pub(in crate::upstream) fn load(&self) -> &Arc<Load> {
+        &self.load
     }
 
     pub(super) fn settings(&self) -> &Arc<UpstreamSettings> {

@@ -6,6 +6,7 @@ mod connections;
 mod failures;
 mod health;
 mod http2;
+mod limits;
 mod retries;
 mod tls;
 mod unix;
@@ -32,7 +33,7 @@ use crate::model::settings::{Endpoint, HostHeader, Scheme, UpstreamSettings};
 
 fn upstream(settings: UpstreamSettings) -> Rc<Shared> {
     let settings = Arc::new(settings);
-    let health = Conditions::default().of(&settings);
+    let health = Conditions::new(&[]).of(&settings);
     Rc::new(Shared(Upstream::new(&settings, health).unwrap()))
 }
 

@@ -77,6 +77,6 @@ fn a_name_that_no_certificate_can_have_is_refused_at_start() {
     let endpoint = Endpoint { scheme: Scheme::Https, host: "a_b c".into(), port: 443, weight: 1 };
     let mut settings = settings(vec![endpoint]);
     settings.tls.ca = Some(ca.path().to_owned());
-    let error = super::super::Upstreams::new(&[Arc::new(settings)], &Conditions::default()).err().unwrap().to_string();
+    let error = super::super::Upstreams::new(&[Arc::new(settings)], &Conditions::new(&[])).err().unwrap().to_string();
     assert!(error.starts_with("upstream.up: ") && error.contains("server_name"), "{error}");
 }
