@@ -24,6 +24,7 @@ mod e2e;
 mod edge;
 mod fleet;
 mod gate;
+mod hardening;
 mod harness;
 mod layers;
 mod process;

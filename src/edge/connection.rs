@@ -61,6 +61,12 @@ impl Connection {
         }
     }
 
+    /// Whether who the client is cannot be known: `Forwarded` of a trusted peer is malformed, perhaps by the client's own
+    /// words in it. To take the proxy for the client then could admit it where proxies are admitted.
+    pub fn is_garbled(&self, headers: &HeaderMap) -> bool {
+        !self.unnamed && forwarded::is_malformed(headers) && self.has_trusted_peer()
+    }
+
     /// Whether `trusted_proxies` names the peer.
     pub(super) fn has_trusted_peer(&self) -> bool {
         self.peer.map_or(self.listener.trust_unix, |peer| self.trusts(peer.ip().to_canonical()))

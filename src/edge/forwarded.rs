@@ -19,8 +19,8 @@ pub(super) struct Vouched {
 /// cannot be read; addresses to the left of the one that counts are the client's own words and are not looked at.
 pub(super) fn vouched(headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> Option<Vouched> {
     if headers.contains_key("x-forwarded-for") {
-        let hops: Vec<&str> = list(headers, "x-forwarded-for")?.collect();
-        let (address, at) = nearest(&hops, |hop| address(hop), trusted)?;
+        let hops: Vec<&[u8]> = list(headers, "x-forwarded-for").collect();
+        let (address, at) = nearest(&hops, |hop| address(std::str::from_utf8(hop).ok()?), trusted)?;
         Some(Vouched { address, https: forwarded_proto(headers, hops.len(), at) })
     } else {
         let hops = elements(headers)?;
@@ -29,9 +29,15 @@ pub(super) fn vouched(headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> 
     }
 }
 
+/// Whether `Forwarded` counts and cannot be read. Its grammar has quoted strings, so that a client's quotation mark can
+/// swallow what the proxy has written behind it: unlike with `X-Forwarded-For`, nobody can tell then who wrote what.
+pub(super) fn is_malformed(headers: &HeaderMap) -> bool {
+    headers.contains_key(FORWARDED) && !headers.contains_key("x-forwarded-for") && elements(headers).is_none()
+}
+
 /// The `X-Forwarded-Proto` of the hop at `at` of `hops`: the list may have one value for each, or one for all.
 pub(super) fn forwarded_proto(headers: &HeaderMap, hops: usize, at: usize) -> Option<bool> {
-    let schemes: Vec<&str> = list(headers, "x-forwarded-proto")?.collect();
+    let schemes: Vec<&[u8]> = list(headers, "x-forwarded-proto").collect();
     match schemes.as_slice() {
         [one] => https(one),
         many if many.len() == hops => https(many.get(at)?),
@@ -55,16 +61,16 @@ fn nearest<T>(
     found
 }
 
-/// The elements of a list header, all its lines together; `None` where one is not text.
-fn list<'h>(headers: &'h HeaderMap, name: &str) -> Option<impl Iterator<Item = &'h str> + use<'h>> {
-    let lines: Option<Vec<&str>> = headers.get_all(name).iter().map(|line| line.to_str().ok()).collect();
-    Some(lines?.into_iter().flat_map(|line| line.split(',')).map(str::trim))
+/// The elements of a list header, all its lines together. As bytes: what a client has written to the left of those that
+/// are looked at may be anything, and must not make them unreadable.
+fn list<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h [u8]> + use<'h> {
+    headers.get_all(name).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
 
-fn https(scheme: &str) -> Option<bool> {
-    if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss") {
+fn https(scheme: &[u8]) -> Option<bool> {
+    if scheme.eq_ignore_ascii_case(b"https") || scheme.eq_ignore_ascii_case(b"wss") {
         Some(true)
-    } else if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("ws") {
+    } else if scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"ws") {
         Some(false)
     } else {
         None
@@ -112,7 +118,7 @@ fn elements(headers: &HeaderMap) -> Option<Vec<Element>> {
                         return None;
                     }
                 } else if name.eq_ignore_ascii_case("proto") {
-                    element.https = https(&value);
+                    element.https = https(value.as_bytes());
                     if std::mem::replace(&mut saw_proto, true) {
                         return None;
                     }
@@ -213,6 +219,27 @@ mod tests {
         }
         // What an untrusted client wrote to the left of its own address is not looked at.
         assert_eq!(who(&[("x-forwarded-for", "garbage, 203.0.113.9")]).as_deref(), Some("203.0.113.9"));
+    }
+
+    #[test]
+    fn f26_no_bytes_of_a_client_hide_the_address_that_a_proxy_has_added() {
+        for byte in (0x20..=0xff_u8).chain([b'\t']).filter(|byte| *byte != 0x7f) {
+            let mut one_line = HeaderMap::new();
+            let line = [&[byte][..], b"x, ", &[byte], b", 203.0.113.9, 10.0.0.7"].concat();
+            one_line.insert("x-forwarded-for", HeaderValue::from_bytes(&line).unwrap());
+            let mut two_lines = HeaderMap::new();
+            two_lines.append("x-forwarded-for", HeaderValue::from_bytes(&[b'x', byte, b'x']).unwrap());
+            two_lines.append("x-forwarded-for", HeaderValue::from_static("203.0.113.9"));
+            for headers in [one_line, two_lines] {
+                let found = vouched(&headers, ten).map(|vouched| vouched.address.to_string());
+                assert_eq!(found.as_deref(), Some("203.0.113.9"), "{headers:?}");
+            }
+            let mut forwarded = HeaderMap::new();
+            let line = [b"for=1.1.1.1;x=".as_slice(), &[byte], b", for=203.0.113.9"].concat();
+            forwarded.insert(FORWARDED, HeaderValue::from_bytes(&line).unwrap());
+            let found = vouched(&forwarded, ten).map(|vouched| vouched.address.to_string());
+            assert!(found.as_deref() == Some("203.0.113.9") || is_malformed(&forwarded), "{forwarded:?}: {found:?}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::hangup::{Hangup, Owing, Streams};
 use super::overload::Overload;
 use super::progress::{Progress, Tracked, Wait};
 use super::socket::Transport;
-use super::{Connection, Handler, Refused};
+use super::{Connection, Handler, Refused, absolute_form};
 use crate::model::denial::Reason;
 use crate::model::settings::HttpLimits;
 
@@ -189,6 +189,9 @@ async fn answer<H: Handler>(
         request.extensions_mut().insert(Refused(reason));
     }
     let http1 = request.version() < Version::HTTP_2;
+    if http1 {
+        absolute_form::complete(request.uri_mut());
+    }
     let mut response = handler.handle(request, connection, hangup).await;
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     progress.answer(upgraded);

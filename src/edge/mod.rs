@@ -4,6 +4,7 @@
 //! listener ─ accept ─ proxy_protocol ─ tls ─ framing::guard ─ http (hyper) ─► Handler
 //! ```
 
+mod absolute_form;
 mod accept;
 mod ambiguity;
 mod bind;

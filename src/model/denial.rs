@@ -190,6 +190,8 @@ reasons! {
     TargetForm: 400, INVALID_ARGUMENT, None, Info, "target_form", "The request target is not in a form that is served here";
     /// No `Host`, several, or one that is no host.
     InvalidHost: 400, INVALID_ARGUMENT, None, Info, "invalid_host", "The Host is missing, repeated or malformed";
+    /// `Forwarded` (RFC 7239) of a trusted proxy that cannot be read.
+    ForwardedMalformed: 400, INVALID_ARGUMENT, None, Warn, "forwarded_malformed", "The Forwarded header is malformed";
     /// A request for another host than its connection was opened for, where client certificates count (RFC 9110, section
     /// 15.5.20).
     Misdirected: 421, INVALID_ARGUMENT, None, Info, "misdirected", "This host is served over connections of its own";

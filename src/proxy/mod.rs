@@ -136,6 +136,9 @@ impl Proxy {
         if let Some(Refused(reason)) = request.extensions().get::<Refused>() {
             return Err(refused(*reason));
         }
+        if connection.is_garbled(request.headers()) {
+            return Err(Denial::because(Reason::ForwardedMalformed, "a trusted proxy's `Forwarded`"));
+        }
         expectation::check(request)?;
         let host = request::host(request)?;
         self.certificate_hosts.check(connection, &host)?;

@@ -90,6 +90,7 @@ async fn start<T>(io: T, slot: Rc<Slot>) -> Result<Connection, ConnectError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    // hyper reads 100 fields at most, unless it is told otherwise.
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(BUFFER)
         .max_header_size(MAX_HEAD as usize)

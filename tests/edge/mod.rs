@@ -1,5 +1,6 @@
 //! What happens before a request is decided, through the built binary.
 
+mod fragments;
 mod http2;
 mod misdirected;
 mod proxy_protocol;

@@ -70,7 +70,7 @@ impl Random {
 }
 
 /// Everything that comes back.
-fn exchange(to: SocketAddr, bytes: &[u8]) -> String {
+pub fn exchange(to: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(to).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     // The other side may refuse and close before it has read everything.
@@ -82,7 +82,7 @@ fn exchange(to: SocketAddr, bytes: &[u8]) -> String {
 }
 
 /// Status codes of all answers.
-fn statuses(answers: &str) -> Vec<&str> {
+pub fn statuses(answers: &str) -> Vec<&str> {
     answers.split("HTTP/1.1 ").skip(1).map(|rest| rest.get(..3).unwrap_or_default()).collect()
 }
 

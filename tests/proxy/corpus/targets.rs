@@ -54,7 +54,10 @@ pub fn targets() -> Table {
         "http://a%00/x",
         "http://%61/x",
         "http://[a]/x",
-        "http://a?x",
+        "http://?x",
+        "http://a?x#y",
+        "http://a?x\"y",
+        "http://b?x",
         "http://a\\@b/x",
         "http://a#@b/x",
     ] {
@@ -125,6 +128,10 @@ pub fn targets() -> Table {
         ("http://a/x", "GET /x"),
         ("HTTP://A/x", "GET /x"),
         ("http://a", "GET /"),
+        ("http://a?x", "GET /?x"),
+        ("http://a?", "GET /?"),
+        ("https://a?/../x", "GET /?/../x"),
+        ("http://a?http://b/", "GET /?http://b/"),
         ("https://a/x", "GET /x"),
     ] {
         table.served(request(target.as_bytes()), seen);
