@@ -11,8 +11,9 @@ use crate::model::reserved;
 ///
 /// This comes before anything is added: what we inject afterwards no `Connection` of a client's can take away (f05).
 pub(super) fn remove_from_request(headers: &mut HeaderMap) {
-    remove_named(headers);
+    // `Connection` names `TE` wherever it is used rightly (RFC 9110, section 10.1.4); what is sent on is our own.
     let trailers = wants_trailers(headers);
+    remove_named(headers);
     headers.remove(TE);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -135,6 +136,7 @@ mod tests {
     #[test]
     fn of_te_only_trailers_is_kept() {
         assert_eq!(after(&[("te", "gzip, Trailers;q=1, trailers")]), ["te: trailers"]);
+        assert_eq!(after(&[("te", "trailers"), ("connection", "TE")]), ["te: trailers"]);
         assert_eq!(after(&[("te", "gzip")]), Vec::<String>::new());
     }
 

@@ -20,6 +20,7 @@ mod redirect;
 mod request;
 mod security_headers;
 mod stall;
+mod trailers;
 mod upgrade;
 
 use std::rc::Rc;
@@ -198,7 +199,7 @@ impl Proxy {
         }
         let version = told.version;
         let request = request.map(|body| Upload::new(body, hold.as_ref(), meter.as_ref()));
-        let forwarded = self.upstreams.forward(permit, request, told.client.address);
+        let forwarded = self.upstreams.forward(permit, request, request::socket_address(told.client));
         let mut response = unless_ended(hold.as_ref(), forwarded)
             .await?
             .map_err(|denial| meter.as_ref().and_then(Meter::denial).unwrap_or(denial))?;
@@ -210,6 +211,7 @@ impl Proxy {
         hop_by_hop::remove_from_response(response.headers_mut());
         edits::apply(&answer.route.changes.response_headers, response.headers_mut());
         answer.harden(response.headers_mut());
+        trailers::announce(response.headers_mut(), version);
         if answer.route.security_headers {
             security_headers::add_standard(response.headers_mut());
         }

@@ -1,5 +1,7 @@
 //! What a permitted request's headers become on their way to the upstream, and what a request is taken to be for.
 
+use std::net::SocketAddr;
+
 use http::header::{COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, uri};
 
@@ -40,6 +42,12 @@ pub(super) fn host<B>(request: &Request<B>) -> Result<HeaderValue, Denial> {
     } else {
         Err(Denial::because(Reason::InvalidHost, "`Host` is no host"))
     }
+}
+
+/// Who asks, with the port of the connection where that is the client's own.
+pub(super) fn socket_address(client: &Client) -> SocketAddr {
+    let own = client.peer.filter(|peer| peer.ip().to_canonical() == client.address.to_canonical());
+    SocketAddr::new(client.address, own.map_or(0, |peer| peer.port()))
 }
 
 /// Path and query as sent; `*` as it is.

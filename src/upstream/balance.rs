@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -89,7 +89,7 @@ impl Upstream {
         &self,
         request: Request<RequestBody>,
         progress: &Progress,
-        client: IpAddr,
+        client: SocketAddr,
         within: Option<Duration>,
     ) -> Result<Response<ResponseBody>, Denial> {
         let admitted = self.admit()?;
@@ -102,12 +102,12 @@ impl Upstream {
         &self,
         request: Request<RequestBody>,
         progress: &Progress,
-        client: IpAddr,
+        client: SocketAddr,
         within: Option<Duration>,
     ) -> Result<Response<ResponseBody>, Denial> {
-        let key = self.chooser.key(request.headers(), client);
+        let key = self.chooser.key(request.headers(), client.ip());
         let tried = Cell::new(None);
-        let tries = self.try_each(request, progress, key, &tried);
+        let tries = self.try_each(request, progress, key, client, &tried);
         let own = self.settings.timeouts.total;
         let Some(limit) = own.into_iter().chain(within).min() else { return tries.await };
         tokio::time::timeout(limit, tries).await.unwrap_or_else(|_| {
@@ -127,6 +127,7 @@ impl Upstream {
         mut request: Request<RequestBody>,
         progress: &Progress,
         key: Option<u64>,
+        client: SocketAddr,
         tried: &Cell<Option<u32>>,
     ) -> Result<Response<ResponseBody>, Denial> {
         let mut open =
@@ -137,7 +138,9 @@ impl Upstream {
         let mut denial: Option<Denial> = None;
         let mut attempts = self.budget.attempts();
         let bound = [AUTHORIZATION, PROXY_AUTHORIZATION].iter().any(|name| binds_connection(request.headers(), name));
-        let mut wanted = Wanted { http1: request.headers().contains_key(UPGRADE), alone: bound, fresh: false };
+        // A connection that is said to be one client's carries nobody else's requests, nor this one's next.
+        let alone = bound || self.settings.proxy_protocol.is_some();
+        let mut wanted = Wanted { http1: request.headers().contains_key(UPGRADE), alone, fresh: false, client };
         while let Some((at, pool)) = self.next(&mut open, key).await {
             // An endpoint whose connections are all in use has failed nobody: the next one costs nothing.
             if let Some(why) = denial.as_ref().filter(|why| why.reason != Reason::UpstreamBusy) {

@@ -1,21 +1,23 @@
 //! Opens one connection: name, TCP, TLS, HTTP.
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::ear::Ear;
 use super::http2;
 use super::pool::Slot;
+use super::proxy_protocol;
 use super::request::RequestBody;
 use super::tls::{EndpointTls, H2};
-use crate::model::settings::{Endpoint, Scheme, UpstreamTimeouts};
+use crate::model::settings::{Endpoint, ProxyProtocol, Scheme, UpstreamTimeouts};
 
 /// Most bytes that are held of an answer between its two sockets: of a connection of HTTP/1.1, of a stream of HTTP/2.
 pub(super) const BUFFER: usize = 128 * 1024;
@@ -51,23 +53,30 @@ pub(super) enum Connection {
     Http2(h2::client::SendRequest<Bytes>),
 }
 
+/// What a new connection is to be like.
+pub(super) struct How<'a> {
+    pub(super) tls: Option<&'a EndpointTls>,
+    /// HTTP/2 will not do.
+    pub(super) http1: bool,
+    pub(super) timeouts: &'a UpstreamTimeouts,
+    /// Whose it is said to be.
+    pub(super) proxy_protocol: Option<(ProxyProtocol, SocketAddr)>,
+}
+
 /// Connects, TLS included. The connection lives in a task of its own, which holds `slot` to its end.
-///
-/// `http1`: HTTP/2 will not do.
-pub(super) async fn connect(
-    endpoint: &Endpoint,
-    tls: Option<&EndpointTls>,
-    http1: bool,
-    timeouts: &UpstreamTimeouts,
-    slot: Rc<Slot>,
-) -> Result<Connection, ConnectError> {
+pub(super) async fn connect(endpoint: &Endpoint, how: &How<'_>, slot: Rc<Slot>) -> Result<Connection, ConnectError> {
+    let How { tls, http1, timeouts, proxy_protocol } = *how;
     let opening = async {
         if endpoint.scheme == Scheme::Unix {
-            return start(UnixStream::connect(&*endpoint.host).await.map_err(ConnectError::Tcp)?, slot).await;
+            let mut stream = UnixStream::connect(&*endpoint.host).await.map_err(ConnectError::Tcp)?;
+            introduce(&mut stream, proxy_protocol, None).await?;
+            return start(stream, slot).await;
         }
         // Names are looked up each time: an endpoint that moves is followed. Literal addresses ask nobody.
-        let tcp = TcpStream::connect((&*endpoint.host, endpoint.port)).await.map_err(ConnectError::Tcp)?;
+        let mut tcp = TcpStream::connect((&*endpoint.host, endpoint.port)).await.map_err(ConnectError::Tcp)?;
         tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
+        let peer = tcp.peer_addr().ok();
+        introduce(&mut tcp, proxy_protocol, peer).await?;
         match tls {
             None if endpoint.scheme == Scheme::H2c => {
                 http2::start(tcp, slot, timeouts.ping).await.map(Connection::Http2)
@@ -84,6 +93,18 @@ pub(super) async fn connect(
         }
     };
     tokio::time::timeout(timeouts.connect, opening).await.unwrap_or(Err(ConnectError::TimedOut(timeouts.connect)))
+}
+
+/// Says whose the connection is, before anything else. It goes to `peer`, or to nowhere that has an address.
+async fn introduce<T: AsyncWrite + Unpin>(
+    io: &mut T,
+    client: Option<(ProxyProtocol, SocketAddr)>,
+    peer: Option<SocketAddr>,
+) -> Result<(), ConnectError> {
+    let Some((version, client)) = client else { return Ok(()) };
+    let nowhere = || SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let header = proxy_protocol::header(version, client, peer.unwrap_or_else(nowhere));
+    io.write_all(&header).await.map_err(ConnectError::Tcp)
 }
 
 async fn start<T>(io: T, slot: Rc<Slot>) -> Result<Connection, ConnectError>

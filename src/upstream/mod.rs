@@ -8,8 +8,10 @@ mod connect;
 mod ear;
 mod health;
 mod http2;
+mod names;
 mod pool;
 mod probe;
+mod proxy_protocol;
 mod queue;
 mod request;
 mod response;
@@ -19,7 +21,7 @@ mod tls;
 mod traffic;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -81,8 +83,8 @@ impl Upstreams {
 
     /// Sends a permitted request to the upstream of its permit, with the method and target of its permit, and returns
     /// the head of the answer; bodies stream both ways. Consumes the permit: one decision, one forward. Headers must be
-    /// as the upstream may see them. `client` is who asks, where endpoints are chosen by that. The route's own timeout
-    /// counts where it is less than that of the upstream.
+    /// as the upstream may see them. `client` is who asks, for endpoints that are chosen by that or told of it; its port
+    /// is 0 where it is not known. The route's own timeout counts where it is less than that of the upstream.
     ///
     /// The answer's head says nothing of how its body was framed on the upstream's connection. Dropping the future or
     /// the answer's body closes that connection.
@@ -90,7 +92,7 @@ impl Upstreams {
         &self,
         permit: Permit,
         request: Request<B>,
-        client: IpAddr,
+        client: SocketAddr,
     ) -> Result<Response<ResponseBody>, Denial>
     where
         B: Body<Data = Bytes> + 'static,

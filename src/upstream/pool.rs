@@ -1,6 +1,7 @@
 //! The connections of one worker to one endpoint.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use http::HeaderValue;
 use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
-use super::connect::{ConnectError, Connection, connect};
+use super::connect::{ConnectError, Connection, How, connect};
 use super::ear::Heard;
 use super::request::RequestBody;
 use super::shared::Shared;
@@ -167,7 +168,7 @@ impl Drop for Use {
 }
 
 /// What a request wants of its connection.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Wanted {
     /// HTTP/1.1: to switch protocols on it.
     pub(super) http1: bool,
@@ -175,6 +176,8 @@ pub(super) struct Wanted {
     pub(super) alone: bool,
     /// That it has not rested: others that have may be closing just as one was.
     pub(super) fresh: bool,
+    /// Whose it is.
+    pub(super) client: SocketAddr,
 }
 
 impl Lease {
@@ -317,7 +320,13 @@ impl Pool {
         let slot = Slot::new(self);
         // What binds itself to a connection is at home in HTTP/1.1.
         let http1 = wanted.http1 || wanted.alone;
-        match connect(&self.endpoint, self.tls.as_ref(), http1, &self.settings.timeouts, slot.clone()).await {
+        let how = How {
+            tls: self.tls.as_ref(),
+            http1,
+            timeouts: &self.settings.timeouts,
+            proxy_protocol: self.settings.proxy_protocol.map(|version| (version, wanted.client)),
+        };
+        match connect(&self.endpoint, &how, slot.clone()).await {
             Ok(connection) => {
                 self.avoid_until.set(None);
                 let sender = match connection {

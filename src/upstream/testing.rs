@@ -101,6 +101,7 @@ pub(crate) fn settings(endpoints: Vec<Endpoint>) -> UpstreamSettings {
         http: HttpVersion::Auto,
         limits: UpstreamLimits::default(),
         tls: UpstreamTls::default(),
+        proxy_protocol: None,
     }
 }
 

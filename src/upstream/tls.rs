@@ -1,18 +1,21 @@
 //! TLS to `https` endpoints.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::WantsClientCert;
 use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::connect::ConnectError;
+use super::names::NameVerifier;
 use crate::crypto::digest::sha256;
-use crate::model::settings::{Endpoint, HttpVersion, UpstreamTls};
+use crate::model::settings::{CertificateFiles, Endpoint, HttpVersion, UpstreamTls};
 
 /// HTTP/2 in ALPN.
 pub(super) const H2: &[u8] = b"h2";
@@ -61,21 +64,50 @@ impl EndpointTls {
 /// One configuration for all endpoints of an upstream: they trust the same certificates and share resumed sessions
 /// (which rustls keeps apart by name).
 pub(super) fn client_config(settings: &UpstreamTls) -> Result<Arc<ClientConfig>, String> {
-    let roots = roots(settings)?;
+    let roots = Arc::new(roots(settings)?);
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let algorithms = provider.signature_verification_algorithms;
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots.clone());
+    let mut config = match &settings.certificate {
+        None => builder.with_no_client_auth(),
+        Some(files) => own_certificate(builder, files)?,
+    };
+    if !settings.names.is_empty() {
+        let verifier = NameVerifier::new(roots, algorithms, &settings.names)?;
+        config.dangerous().set_certificate_verifier(Arc::new(verifier));
+    }
     Ok(Arc::new(config))
 }
 
 /// Of all that stands in the files that the settings name; what cannot be read counts as nothing.
 pub(super) fn files_digest(settings: &UpstreamTls) -> [u8; 32] {
     let digest = |file| std::fs::read(file).map_or([0; 32], |content| sha256(&content));
-    let files = settings.ca.iter();
+    let own = settings.certificate.iter().flat_map(|files| [&files.chain, &files.key]);
+    let files = settings.ca.iter().chain(own);
     sha256(files.map(digest).collect::<Vec<_>>().as_flattened())
+}
+
+/// A chain or a key that cannot be used is a mistake to tell now rather than at each connection (f54).
+fn own_certificate(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    files: &CertificateFiles,
+) -> Result<ClientConfig, String> {
+    let unusable = |path: &Path, why: &dyn std::fmt::Display| format!("`{}`: {why}", path.display());
+    let chain: Vec<_> = CertificateDer::pem_file_iter(&files.chain)
+        .and_then(Iterator::collect)
+        .map_err(|error| unusable(&files.chain, &error))?;
+    if chain.is_empty() {
+        return Err(unusable(&files.chain, &"no certificate in PEM form in it"));
+    }
+    // What is wrong with a key is said without a byte of it.
+    let key =
+        PrivateKeyDer::from_pem_file(&files.key).map_err(|_| unusable(&files.key, &"no private key in PEM form"))?;
+    builder.with_client_auth_cert(chain, key).map_err(|error| {
+        format!("`{}` and `{}` cannot be used together: {error}", files.chain.display(), files.key.display())
+    })
 }
 
 fn roots(settings: &UpstreamTls) -> Result<RootCertStore, String> {
@@ -106,15 +138,49 @@ mod tests {
     fn with_ca(contents: &str) -> Result<Arc<ClientConfig>, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), contents).unwrap();
-        client_config(&UpstreamTls { ca: Some(file.path().to_owned()), server_name: None })
+        client_config(&UpstreamTls { ca: Some(file.path().to_owned()), ..UpstreamTls::default() })
     }
 
     #[test]
     fn f54_a_bundle_without_certificates_is_refused() {
         assert!(with_ca("").unwrap_err().contains("no certificate"));
         assert!(with_ca("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
-        let missing = UpstreamTls { ca: Some("/nowhere/ca.pem".into()), server_name: None };
+        let missing = UpstreamTls { ca: Some("/nowhere/ca.pem".into()), ..UpstreamTls::default() };
         assert!(client_config(&missing).unwrap_err().contains("/nowhere/ca.pem"));
+    }
+
+    #[test]
+    fn f54_a_certificate_of_our_own_that_cannot_be_used_is_refused() {
+        let made = || rcgen::generate_simple_self_signed(vec!["client.test".to_owned()]).unwrap();
+        let (one, other) = (made(), made());
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, contents: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, contents).unwrap();
+            path
+        };
+        let ca = file("ca.pem", &one.cert.pem());
+        let with = |chain: &std::path::Path, key: &std::path::Path| {
+            let certificate = Some(CertificateFiles { chain: chain.to_owned(), key: key.to_owned() });
+            client_config(&UpstreamTls { ca: Some(ca.clone()), certificate, ..UpstreamTls::default() }).map(drop)
+        };
+        let (chain, key) = (file("c.pem", &one.cert.pem()), file("c.key", &one.signing_key.serialize_pem()));
+        assert_eq!(with(&chain, &key), Ok(()));
+        let others = file("o.key", &other.signing_key.serialize_pem());
+        let (empty, broken) =
+            (file("empty", ""), file("b", "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"));
+        let nowhere = folder.path().join("nowhere");
+        for (chain, key) in [
+            (&chain, &others),
+            (&chain, &empty),
+            (&chain, &broken),
+            (&chain, &nowhere),
+            (&empty, &key),
+            (&nowhere, &key),
+        ] {
+            let why = with(chain, key).unwrap_err();
+            assert!(why.contains(folder.path().to_str().unwrap()) && !why.contains("secret"), "{why}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod drain;
 mod edits;
 mod events;
 mod expect;
+mod grpc;
 mod http2;
 mod hygiene;
 mod limits;

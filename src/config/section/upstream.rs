@@ -10,8 +10,8 @@ use crate::config::keys::{DURATION, Given, Key, Shape};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
 use crate::model::settings::{
-    Balance, Endpoint, EndpointHealth, HashKey, HostHeader, HttpVersion, Retries, UpstreamLimits, UpstreamSettings,
-    UpstreamTimeouts, UpstreamTls,
+    Balance, CertificateFiles, Endpoint, EndpointHealth, HashKey, HostHeader, HttpVersion, ProxyProtocol, Retries,
+    UpstreamLimits, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
 };
 
 pub(in crate::config) const KEYS: &[Key] = &[
@@ -65,6 +65,11 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "max_requests",
         crate::config::keys::CAP,
         "Requests of all workers under way at once, to the end of the answer.",
+    ),
+    Key::new(
+        "proxy_protocol",
+        Shape::Choice { now: &["v1", "v2"], later: &[] },
+        "How it is told whose each connection is; not at all by default. Each request has a connection of its own then.",
     ),
     Key::new("tls", Shape::Table(TLS), "How `https` endpoints are verified.").default(Given::Table),
     Key::new(
@@ -131,8 +136,17 @@ const RETRIES: &[Key] = &[
 const TLS: &[Key] = &[
     Key::new("ca", Shape::Path, "Certificates to trust instead of the system's, PEM."),
     Key::new("server_name", Shape::Text, "The name to expect instead of the endpoint's host."),
-    Key::later("certificate"),
-    Key::later("names"),
+    Key::new("certificate", Shape::Table(CERTIFICATE), "What Portcullis shows who it is with, to endpoints that ask."),
+    Key::new(
+        "names",
+        Shape::List(&Shape::Text),
+        "URIs (`\"spiffe://…\"`) and DNS names, of which the certificate must carry one, instead of the endpoint's host.",
+    ),
+];
+
+const CERTIFICATE: &[Key] = &[
+    Key::new("chain", Shape::Path, "The certificate chain, PEM, end entity first.").required(),
+    Key::new("key", Shape::Path, "The private key, PEM.").required(),
 ];
 
 /// Most endpoints of an upstream.
@@ -195,7 +209,19 @@ fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> 
             max_pending: section.integer("max_pending").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
             pending: timeouts.duration("pending"),
         },
-        tls: UpstreamTls { ca: tls.path("ca"), server_name: tls.parse("server_name", server_name) },
+        tls: UpstreamTls {
+            ca: tls.path("ca"),
+            server_name: tls.parse("server_name", server_name),
+            certificate: tls
+                .table("certificate")
+                .and_then(|files| Some(CertificateFiles { chain: files.path("chain")?, key: files.path("key")? })),
+            names: tls.parse_list("names", certified_name),
+        },
+        proxy_protocol: match section.text("proxy_protocol") {
+            Some("v1") => Some(ProxyProtocol::V1),
+            Some("v2") => Some(ProxyProtocol::V2),
+            _ => None,
+        },
     })
 }
 
@@ -296,6 +322,7 @@ fn of_url(name: Arc<str>, endpoint: Endpoint) -> UpstreamSettings {
         http: HttpVersion::Auto,
         limits: UpstreamLimits::default(),
         tls: UpstreamTls::default(),
+        proxy_protocol: None,
     }
 }
 
@@ -311,4 +338,14 @@ fn server_name(text: &str) -> Result<Arc<str>, Fault> {
         Ok(_) => Ok(text.into()),
         Err(_) => Err(Fault::new(format!("`{text}` is no server name")).help("\"orders.internal\"")),
     }
+}
+
+/// A URI, which is compared as it stands, or a DNS name.
+fn certified_name(text: &str) -> Result<Arc<str>, Fault> {
+    let is_uri = text.contains(':') && text.bytes().all(|b| b.is_ascii_graphic());
+    if is_uri || matches!(rustls_pki_types::ServerName::try_from(text), Ok(rustls_pki_types::ServerName::DnsName(_))) {
+        return Ok(text.into());
+    }
+    Err(Fault::new(format!("`{text}` is no name in a certificate"))
+        .help("\"spiffe://prod/ns/shop/sa/orders\" or \"orders.internal\""))
 }

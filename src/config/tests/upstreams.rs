@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::settings::{Balance, HashKey, HttpVersion, Retries, UpstreamSettings};
+use crate::model::settings::{Balance, HashKey, HttpVersion, ProxyProtocol, Retries, UpstreamSettings, UpstreamTls};
 
 /// An upstream with two endpoints and `more`.
 pub(super) fn upstream(more: &str) -> UpstreamSettings {
@@ -56,6 +56,32 @@ fn endpoints_take_turns_or_go_by_load_or_by_something_of_the_request() {
     assert_eq!(wrong("{ header = 'a b' }"), ["`a b` is no header name"]);
     assert_eq!(wrong("{ cookie = 'a=b' }"), ["`a=b` is no name of a cookie"]);
     assert_eq!(wrong("'client'"), ["`client` is not one of the choices"]);
+}
+
+#[test]
+fn an_endpoint_may_have_to_be_one_of_several_names_and_may_ask_who_we_are() {
+    let tls = |more: &str| {
+        let loaded = good(&format!("upstream.up = {{ endpoints = 'https://a', {more} }}"));
+        let found = loaded.settings.upstreams.iter().find(|upstream| &*upstream.name == "up").expect("the upstream");
+        UpstreamSettings::clone(found)
+    };
+    let set =
+        tls("tls = { names = ['spiffe://a/b', 'a.example'], certificate = { chain = 'c.pem', key = 'c.key' } }").tls;
+    let names: Vec<&str> = set.names.iter().map(|name| &**name).collect();
+    assert_eq!(names, ["spiffe://a/b", "a.example"]);
+    let files = set.certificate.expect("files");
+    assert!(files.chain.ends_with("c.pem") && files.key.ends_with("c.key"));
+    assert_eq!(tls("max_idle = 1").tls, UpstreamTls::default());
+    assert_eq!(tls("max_idle = 1").proxy_protocol, None);
+    assert_eq!(tls("proxy_protocol = 'v1'").proxy_protocol, Some(ProxyProtocol::V1));
+    assert_eq!(tls("proxy_protocol = 'v2'").proxy_protocol, Some(ProxyProtocol::V2));
+    for name in ["a b", "spiffe://a b", "127.0.0.1", "-"] {
+        assert_eq!(
+            said(&format!("tls.names = ['{name}']")).iter().filter(|why| why.contains("no name in")).count(),
+            1,
+            "{name}"
+        );
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::{EndpointHealth, UpstreamLimits};
+use super::{CertificateFiles, EndpointHealth, UpstreamLimits};
 
 /// A named service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,17 @@ pub struct UpstreamSettings {
     pub limits: UpstreamLimits,
     /// How `https` endpoints are verified.
     pub tls: UpstreamTls,
+    /// How it is told whose each connection is; `None`: not at all.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// A version of the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// Which HTTP is spoken over TLS.
@@ -180,4 +191,8 @@ pub struct UpstreamTls {
     pub ca: Option<PathBuf>,
     /// The name to expect instead of the endpoint's host.
     pub server_name: Option<Arc<str>>,
+    /// What we show who we are with.
+    pub certificate: Option<CertificateFiles>,
+    /// URIs and DNS names of which the certificate must carry one, instead of the endpoint's host; empty: that host.
+    pub names: Vec<Arc<str>>,
 }

@@ -8,11 +8,12 @@ use http::{HeaderValue, Method, Request};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::model::settings::{Endpoint, HealthCheck, Scheme};
+use crate::model::settings::{Endpoint, HealthCheck, ProxyProtocol, Scheme};
 use crate::upstream::http2::translate;
+use crate::upstream::proxy_protocol::own;
 use crate::upstream::tls::{EndpointTls, H2};
 
 /// Longest head of an answer, in bytes.
@@ -21,19 +22,32 @@ const MAX_HEAD: usize = 16 * 1024;
 const MAX_BODY: usize = 64 * 1024;
 
 /// Asks an endpoint how it is. What it sends is bounded, in time and in bytes.
-pub(super) async fn check(endpoint: &Endpoint, tls: Option<&EndpointTls>, how: &HealthCheck) -> Result<(), String> {
-    let asked = tokio::time::timeout(how.timeout, reach(endpoint, tls, how)).await;
+pub(super) async fn check(
+    endpoint: &Endpoint,
+    tls: Option<&EndpointTls>,
+    proxy_protocol: Option<ProxyProtocol>,
+    how: &HealthCheck,
+) -> Result<(), String> {
+    let asked = tokio::time::timeout(how.timeout, reach(endpoint, tls, proxy_protocol, how)).await;
     let status = asked.unwrap_or_else(|_| Err(format!("no answer within {:?}", how.timeout)))?;
     if how.pass.contain(status) { Ok(()) } else { Err(format!("status {status}")) }
 }
 
-async fn reach(endpoint: &Endpoint, tls: Option<&EndpointTls>, how: &HealthCheck) -> Result<u16, String> {
+async fn reach(
+    endpoint: &Endpoint,
+    tls: Option<&EndpointTls>,
+    proxy_protocol: Option<ProxyProtocol>,
+    how: &HealthCheck,
+) -> Result<u16, String> {
+    let introduction = proxy_protocol.map(own).unwrap_or_default();
     let request = request(endpoint, how)?;
     if endpoint.scheme == Scheme::Unix {
-        let stream = UnixStream::connect(&*endpoint.host).await.map_err(|error| error.to_string())?;
+        let mut stream = UnixStream::connect(&*endpoint.host).await.map_err(|error| error.to_string())?;
+        stream.write_all(&introduction).await.map_err(|error| error.to_string())?;
         return ask(stream, request).await;
     }
-    let tcp = TcpStream::connect((&*endpoint.host, endpoint.port)).await.map_err(|error| error.to_string())?;
+    let mut tcp = TcpStream::connect((&*endpoint.host, endpoint.port)).await.map_err(|error| error.to_string())?;
+    tcp.write_all(&introduction).await.map_err(|error| error.to_string())?;
     match tls {
         None if endpoint.scheme == Scheme::H2c => ask_http2(tcp, request, false).await,
         None => ask(tcp, request).await,

@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-
 use super::*;
 use crate::model::settings::Statuses;
 use crate::upstream::testing::{Origin, Wire, on_one_thread};
@@ -33,7 +31,7 @@ async fn with(how: &HealthCheck, answer: impl AsyncFnOnce(Wire)) -> Result<(), S
             wire.head().await;
             answer(wire).await;
         };
-        tokio::join!(check(&endpoint, None, how), answering).0
+        tokio::join!(check(&endpoint, None, None, how), answering).0
     })
     .await
 }
@@ -56,7 +54,7 @@ async fn an_endpoint_that_speaks_http_2_is_asked_in_it() {
             let _: h2::SendStream<Bytes> = respond.send_response(answer, true).unwrap();
             while connection.accept().await.is_some() {}
         };
-        assert_eq!(tokio::join!(check(&endpoint, None, &how), answering).0, Err("status 503".to_owned()));
+        assert_eq!(tokio::join!(check(&endpoint, None, None, &how), answering).0, Err("status 503".to_owned()));
     })
     .await;
 }
@@ -74,7 +72,7 @@ async fn a_check_is_a_get_on_a_connection_of_its_own() {
             wire.closed().await;
             head
         };
-        let (outcome, head) = tokio::join!(check(&endpoint, None, &how), answering);
+        let (outcome, head) = tokio::join!(check(&endpoint, None, None, &how), answering);
         assert_eq!(outcome, Ok(()));
         let name = endpoint.authority();
         let lines = format!(
@@ -137,5 +135,5 @@ async fn what_never_ends_is_cut_off() {
 #[tokio::test]
 async fn nobody_there_fails() {
     let endpoint = Origin::new().await.endpoint();
-    assert!(check(&endpoint, None, &how()).await.is_err());
+    assert!(check(&endpoint, None, None, &how()).await.is_err());
 }

@@ -10,7 +10,7 @@ use super::Conditions;
 use super::check::check;
 use super::upstream_health::{UpstreamHealth, Watched};
 use crate::model::Entropy;
-use crate::model::settings::{Endpoint, HealthCheck};
+use crate::model::settings::{Endpoint, HealthCheck, ProxyProtocol};
 use crate::upstream::UpstreamError;
 use crate::upstream::tls::{EndpointTls, client_config};
 
@@ -26,6 +26,7 @@ struct Asked {
     watched: Arc<Watched>,
     tls: Option<EndpointTls>,
     how: HealthCheck,
+    proxy_protocol: Option<ProxyProtocol>,
 }
 
 impl Checker {
@@ -46,7 +47,13 @@ impl Checker {
                     _ => None,
                 };
                 let (health, watched) = (health.clone(), watched.clone());
-                asked.push(Arc::new(Asked { health, watched, tls, how: how.clone() }));
+                asked.push(Arc::new(Asked {
+                    health,
+                    watched,
+                    tls,
+                    how: how.clone(),
+                    proxy_protocol: settings.proxy_protocol,
+                }));
             }
         }
         Ok(Self { asked, entropy })
@@ -94,7 +101,7 @@ impl Streak {
 
 impl Asked {
     async fn once(&self, streak: &mut Streak) {
-        let outcome = check(&self.watched.endpoint, self.tls.as_ref(), &self.how).await;
+        let outcome = check(&self.watched.endpoint, self.tls.as_ref(), self.proxy_protocol, &self.how).await;
         self.found(&outcome, streak);
     }
 

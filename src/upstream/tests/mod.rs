@@ -7,6 +7,7 @@ mod failures;
 mod health;
 mod http2;
 mod limits;
+mod proxy_protocol;
 mod retries;
 mod tls;
 mod unix;
@@ -63,7 +64,8 @@ where
     head.version = Version::HTTP_11;
     frame(&mut head, &body)?;
     let (body, progress) = RequestBody::new(body, None);
-    upstream.send(Request::from_parts(head, body), &progress, std::net::Ipv4Addr::LOCALHOST.into(), None).await
+    let client = std::net::SocketAddr::from(([192, 0, 2, 7], 4711));
+    upstream.send(Request::from_parts(head, body), &progress, client, None).await
 }
 
 /// Forwards in a task of its own, so that the test can be the origin meanwhile.

@@ -1,12 +1,14 @@
 //! `https` endpoints.
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::ServerConfig;
+use rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use rustls::{ConfigBuilder, ServerConfig, WantsVerifier};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::model::denial::Reason;
+use crate::model::settings::CertificateFiles;
 
 /// An origin's certificate for this name, in a file to trust, and what it serves with.
 pub(super) struct Served {
@@ -16,17 +18,28 @@ pub(super) struct Served {
 
 impl Served {
     pub(super) fn new(certified: &str, protocols: &[&str]) -> Self {
+        Self::with(certified, protocols, |builder| builder.with_no_client_auth())
+    }
+
+    /// One that wants to know who asks.
+    fn asking(certified: &str, roots: rustls::RootCertStore) -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        Self::with(certified, &[], |builder| builder.with_client_cert_verifier(verifier))
+    }
+
+    fn with(
+        certified: &str,
+        protocols: &[&str],
+        auth: impl FnOnce(ConfigBuilder<ServerConfig, WantsVerifier>) -> ConfigBuilder<ServerConfig, WantsServerCert>,
+    ) -> Self {
         let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec![certified.to_owned()]).unwrap();
         let ca = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(ca.path(), cert.pem()).unwrap();
         let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key.into())
-            .unwrap();
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let mut config = auth(builder).with_single_cert(vec![cert.der().clone()], key.into()).unwrap();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Self { ca, acceptor: TlsAcceptor::from(Arc::new(config)) }
     }
@@ -79,4 +92,59 @@ fn a_name_that_no_certificate_can_have_is_refused_at_start() {
     settings.tls.ca = Some(ca.path().to_owned());
     let error = super::super::Upstreams::new(&[Arc::new(settings)], &Conditions::new(&[])).err().unwrap().to_string();
     assert!(error.starts_with("upstream.up: ") && error.contains("server_name"), "{error}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_asks_who_we_are_is_shown_our_certificate() {
+    for shown in [true, false] {
+        on_one_thread(async {
+            let ours = generate_simple_self_signed(vec!["client.test".to_owned()]).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let (chain, key) = (folder.path().join("c.pem"), folder.path().join("c.key"));
+            std::fs::write(&chain, ours.cert.pem()).unwrap();
+            std::fs::write(&key, ours.signing_key.serialize_pem()).unwrap();
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(ours.cert.der().clone()).unwrap();
+            let served = Served::asking("127.0.0.1", roots);
+            let origin = Origin::new().await;
+            let mut settings = served.settings(&origin);
+            settings.tls.certificate = shown.then_some(CertificateFiles { chain, key });
+            let request = forwarding(&upstream(settings), get());
+            match served.acceptor.accept(origin.accept().await.0).await {
+                Ok(stream) => {
+                    assert!(shown);
+                    assert_eq!(stream.get_ref().1.peer_certificates().unwrap(), [ours.cert.der().clone()]);
+                    let mut wire = Wire(stream);
+                    wire.head().await;
+                    wire.say(OK).await;
+                    assert_eq!(text(request.await.unwrap().unwrap()).await, "ok");
+                }
+                Err(_) => {
+                    assert!(!shown);
+                    request.await.unwrap().unwrap_err();
+                }
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn with_names_the_certificate_must_carry_one_whatever_the_host_is() {
+    for (names, good) in [(&["up.example", "spiffe://x"][..], true), (&["127.0.0.1.example"], false)] {
+        on_one_thread(async {
+            let origin = Origin::new().await;
+            let served = Served::new("up.example", &[]);
+            let mut settings = served.settings(&origin);
+            settings.tls.names = names.iter().map(|name| Arc::from(*name)).collect();
+            let request = forwarding(&upstream(settings), get());
+            if let Ok(stream) = served.acceptor.accept(origin.accept().await.0).await {
+                let mut wire = Wire(stream);
+                wire.head().await;
+                wire.say(OK).await;
+            }
+            assert_eq!(request.await.unwrap().is_ok(), good, "{names:?}");
+        })
+        .await;
+    }
 }
