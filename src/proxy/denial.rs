@@ -192,9 +192,7 @@ pub(super) fn public_code(reason: Reason) -> &'static str {
         | Reason::ProofsFull
         | Reason::IntrospectionUnavailable => "cannot_decide",
         Reason::SessionUnknown | Reason::SessionUnreadable => "session_unknown",
-        Reason::DeniedByRule | Reason::NotAllowed | Reason::RewriteGuarded | Reason::IdentityNotEncodable => {
-            "not_allowed"
-        }
+        Reason::DeniedByRule | Reason::NotAllowed | Reason::IdentityNotEncodable => "not_allowed",
         _ if row.challenge == Challenge::InvalidToken => "invalid_token",
         _ if row.challenge == Challenge::InvalidProof => "invalid_dpop_proof",
         _ => row.label,

@@ -98,7 +98,7 @@ fn a_preflight_is_answered_without_a_credential_and_without_the_upstream() {
         "access-control-max-age: 300",
     ];
     assert_eq!(cors_of(&answer), expected);
-    assert_eq!(answer.value("vary"), Some("Origin"));
+    assert!(answer.values("vary").contains(&"Origin"), "{}", answer.head);
     assert!(world.upstream.received().is_empty());
 }
 
@@ -118,7 +118,7 @@ fn a_preflight_that_does_not_fit_is_refused_and_tells_nothing() {
         assert_eq!(answer.status, 403, "{origin} {method} {more}");
         assert_eq!(answer.json()["type"], "urn:portcullis:preflight_refused");
         assert!(cors_of(&answer).is_empty(), "{}", answer.head);
-        assert_eq!(answer.value("vary"), Some("Origin"));
+        assert!(answer.values("vary").contains(&"Origin"), "{}", answer.head);
     }
     assert!(world.upstream.received().is_empty());
 }
@@ -160,11 +160,12 @@ fn denials_of_every_stage_can_be_read_by_allowed_origins_only() {
             (status, READABLE.map(str::to_owned).to_vec()),
             "{method} {path}"
         );
-        assert_eq!(answer.value("vary"), Some("Origin"));
+        assert!(answer.values("vary").contains(&"Origin"), "{}", answer.head);
         assert_eq!(answer.value("content-type"), Some("application/problem+json"));
 
         let answer = world.send(method, path, &format!("Origin: https://evil.example\r\n{headers}"));
-        assert_eq!((answer.status, answer.value("vary")), (status, Some("Origin")));
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert!(answer.values("vary").contains(&"Origin"), "{}", answer.head);
         assert!(cors_of(&answer).is_empty(), "{}", answer.head);
     }
     assert!(world.upstream.received().is_empty());
