@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use http::Version;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
+use super::early_hints::EarlyHints;
 use super::progress::{Active, Progress};
 
 /// Ends one exchange from outside: the whole connection in HTTP/1, which has no other way; the one stream in HTTP/2.
@@ -46,6 +48,17 @@ impl Hangup {
         match (&self.0, streams) {
             (Line::Stream(stream), Some(streams)) => {
                 Some(Owing { stream: Rc::clone(stream), debtors: Rc::clone(&streams.debtors), listed: false })
+            }
+            _ => None,
+        }
+    }
+
+    /// A way to send hints before the answer to the request that is being handled, which was of this version: HTTP/1.1
+    /// has one, earlier clients would take a hint for the answer (RFC 8297, section 3), and of HTTP/2 hyper has none.
+    pub fn early_hints(&self, version: Version) -> Option<EarlyHints> {
+        match &self.0 {
+            Line::Connection(progress) if version == Version::HTTP_11 => {
+                Some(EarlyHints::of(progress, progress.last_request()))
             }
             _ => None,
         }

@@ -11,6 +11,7 @@ mod bind;
 mod certified;
 mod connection;
 mod drain;
+mod early_hints;
 mod forwarded;
 mod framing;
 #[cfg(fuzzing)]
@@ -33,6 +34,7 @@ pub use accept::{Server, serve};
 use bytes::Bytes;
 pub use connection::Connection;
 pub use drain::Drain;
+pub use early_hints::EarlyHints;
 pub use hangup::Hangup;
 use hyper::body::Incoming;
 pub use listener::{ListenError, Listener, Terms};

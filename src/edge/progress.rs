@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
+use super::early_hints::Hints;
 use super::hangup::Owing;
 use crate::model::denial::Reason;
 use crate::model::settings::HttpLimits;
@@ -40,6 +41,7 @@ pub(super) struct Progress {
     reader: AtomicWaker,
     cut: AtomicBool,
     driver: AtomicWaker,
+    pub(super) hints: Hints,
 }
 
 impl Progress {
@@ -60,6 +62,7 @@ impl Progress {
             reader: AtomicWaker::new(),
             cut: AtomicBool::new(false),
             driver: AtomicWaker::new(),
+            hints: Hints::default(),
         })
     }
 
@@ -113,6 +116,7 @@ impl Progress {
 
     /// The oldest request that was not answered has been, and whether with a change of protocol.
     pub(super) fn answer(&self, upgraded: bool) {
+        self.hints.close();
         self.upgraded.store(upgraded, Ordering::Release);
         self.answered.fetch_add(1, Ordering::AcqRel);
         self.reader.wake();
@@ -128,6 +132,20 @@ impl Progress {
     /// The task that drives the connection has this waker.
     pub(super) fn driven_by(&self, waker: &Waker) {
         self.driver.register(waker);
+    }
+
+    /// Has the connection driven on.
+    pub(super) fn wake_driver(&self) {
+        if let Some(driver) = self.driver.take() {
+            // Kept for the next time: a task's waker is always the same.
+            self.driver.register(&driver);
+            driver.wake();
+        }
+    }
+
+    /// The number of the last request that hyper has handed over.
+    pub(super) fn last_request(&self) -> u64 {
+        self.requests.load(Ordering::Acquire)
     }
 
     /// Ends the connection at once.

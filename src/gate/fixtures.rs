@@ -98,6 +98,7 @@ pub(crate) fn route() -> RouteSettings {
         forward_credentials: false,
         websocket_bearer: false,
         security_headers: false,
+        early_hints: false,
         maintenance: MaintenanceSettings::default(),
         tolerate: PathTolerance::default(),
     }

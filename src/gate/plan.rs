@@ -144,6 +144,7 @@ fn assertion_keys_route(listener: &Arc<str>) -> RouteSettings {
         forward_credentials: false,
         websocket_bearer: false,
         security_headers: false,
+        early_hints: false,
         maintenance: MaintenanceSettings::default(),
         tolerate: PathTolerance::default(),
     }

@@ -10,6 +10,7 @@ mod exchange;
 mod expectation;
 mod extended_connect;
 mod forwarded;
+mod hints;
 mod hop_by_hop;
 mod ids;
 mod live;
@@ -44,7 +45,7 @@ use self::misdirected::CertificateHosts;
 use self::pages::Pages;
 use self::redirect::Secure;
 use self::request::Told;
-use crate::edge::{Connection, Handler, Hangup, Refused};
+use crate::edge::{Connection, EarlyHints, Handler, Hangup, Refused};
 use crate::gate::permit::{Answer, Destination};
 use crate::gate::{CheckRequest, Gate, Permit, Shared};
 use crate::model::denial::Reason;
@@ -176,6 +177,7 @@ impl Proxy {
         told: Told<'_>,
         answer: &Answer,
         hold: Option<Hold>,
+        hints: Option<EarlyHints>,
     ) -> Result<Response<Body>, Denial> {
         let handshake = match extended_connect::is_translated(&request) {
             true => Some(Handshake::new(&*self.shared.entropy)?),
@@ -193,6 +195,9 @@ impl Proxy {
         let client_side = told.websocket.then(|| hyper::upgrade::on(&mut request));
         // What the edge told us in there is not for the upstream's connection.
         request.extensions_mut().clear();
+        if let Some(hints) = hints {
+            request.extensions_mut().insert(hints::pass_on(hints, Arc::clone(&answer.route)));
+        }
         request::prepare(request.headers_mut(), &told, &permit);
         if let Some(handshake) = &handshake {
             handshake.ask(request.headers_mut());
@@ -280,15 +285,18 @@ impl Handler for Proxy {
             Ok((permit, host)) => {
                 exchange.preflight = *permit.destination() == Destination::Preflight;
                 let answer = exchange.answer.insert(permit.answer());
+                let websocket = upgrade::is_wanted(&request);
+                let hints =
+                    (answer.route.early_hints && !websocket).then(|| hangup.early_hints(exchange.version)).flatten();
                 let hold = self.live.0.hold(answer, exchange.id, hangup);
                 let told = Told {
                     client: &client,
                     host: &host,
                     request_id: &exchange.request_id,
-                    websocket: upgrade::is_wanted(&request),
+                    websocket,
                     version: exchange.version,
                 };
-                self.dispatch(request, permit, told, answer, hold).await
+                self.dispatch(request, permit, told, answer, hold, hints).await
             }
             Err(denial) => Err(denial),
         };

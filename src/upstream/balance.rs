@@ -15,12 +15,14 @@ use hyper::client::conn::http1::SendRequest;
 
 use super::UpstreamError;
 use super::admission::Open;
+use super::chain::Chain;
 use super::choice::{Chooser, Set};
 #[cfg(test)]
 use super::circuit::Load;
 use super::circuit::RetryCause;
 use super::health::UpstreamHealth;
 use super::http2::{Answer, Broken, IncomingStream, Spare, translate};
+use super::interim;
 use super::pool::{Lease, Pool, Sender, Slot, Wanted};
 use super::request::{Patience, Progress, RequestBody};
 use super::response::{ResponseBody, Source, binds_connection, unframe};
@@ -249,10 +251,11 @@ impl Upstream {
         &self,
         sender: &mut SendRequest<RequestBody>,
         slot: &Slot,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         copy: Option<Request<RequestBody>>,
         progress: &Progress,
     ) -> Result<Response<Source>, Failure> {
+        interim::listen(&mut request);
         let heard = slot.heard.count();
         match self.wait(slot, pin!(sender.try_send_request(request)), progress).await? {
             Ok(response) => Ok(response.map(Source::Http1)),
@@ -386,19 +389,4 @@ fn failed(slot: &Slot, why: &dyn std::fmt::Display) -> Denial {
 
 fn broke_off() -> Failure {
     Failure::Final(Denial::because(Reason::BodyIncomplete, "the client broke off its request"))
-}
-
-/// An error and what caused it, in one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
-    }
 }

@@ -2,12 +2,14 @@
 
 mod admission;
 mod balance;
+mod chain;
 mod choice;
 mod circuit;
 mod connect;
 mod ear;
 mod health;
 mod http2;
+mod interim;
 mod names;
 mod pool;
 mod probe;
@@ -39,6 +41,7 @@ use crate::model::settings::UpstreamSettings;
 
 pub use self::circuit::RetryCause;
 pub use self::health::{Checker, Conditions, EndpointStanding, Standing, UpstreamStanding};
+pub use self::interim::Interim;
 pub use self::probe::probe;
 pub use self::response::ResponseBody;
 
@@ -84,7 +87,8 @@ impl Upstreams {
     /// Sends a permitted request to the upstream of its permit, with the method and target of its permit, and returns
     /// the head of the answer; bodies stream both ways. Consumes the permit: one decision, one forward. Headers must be
     /// as the upstream may see them. `client` is who asks, for endpoints that are chosen by that or told of it; its port
-    /// is 0 where it is not known. The route's own timeout counts where it is less than that of the upstream.
+    /// is 0 where it is not known. The route's own timeout counts where it is less than that of the upstream. Interim
+    /// answers are told to the request's [`Interim`].
     ///
     /// The answer's head says nothing of how its body was framed on the upstream's connection. Dropping the future or
     /// the answer's body closes that connection.

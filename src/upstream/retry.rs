@@ -5,6 +5,7 @@ use std::cell::Cell;
 use http::Request;
 use tokio::time::Instant;
 
+use super::interim;
 use super::request::RequestBody;
 use crate::model::settings::Retries;
 
@@ -26,6 +27,7 @@ pub(super) fn copy_of(request: &Request<RequestBody>) -> Option<Request<RequestB
     *copy.uri_mut() = request.uri().clone();
     *copy.version_mut() = request.version();
     *copy.headers_mut() = request.headers().clone();
+    interim::copy(request, &mut copy);
     Some(copy)
 }
 

@@ -8,6 +8,7 @@ mod cors;
 mod csrf;
 mod denials;
 mod drain;
+mod early_hints;
 mod edits;
 mod events;
 mod expect;

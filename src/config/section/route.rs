@@ -77,6 +77,12 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "`\"standard\"`: `X-Content-Type-Options`, `Referrer-Policy` and `X-Frame-Options` where the upstream says nothing.",
     )
     .default(Given::Text("none")),
+    Key::new(
+        "early_hints",
+        Shape::Boolean,
+        "Whether clients of HTTP/1.1 get the upstream's `103 Early Hints`, of which some take the first for the answer.",
+    )
+    .default(Given::Boolean(false)),
     Key::new("maintenance", maintenance::SHAPE, "Whether it is down: 503 with `Retry-After`; live streams go on.")
         .default(Given::Boolean(false)),
     Key::new("tolerate", Shape::List(&TOLERATE), "Forms of path that would otherwise be refused.")
@@ -184,6 +190,7 @@ fn route(
         forward_credentials: section.boolean("forward_credentials"),
         websocket_bearer: section.boolean("websocket_bearer"),
         security_headers: section.text("security_headers") == Some("standard"),
+        early_hints: section.boolean("early_hints"),
         maintenance: section.maintenance(),
         tolerate: PathTolerance {
             encoded_slash: tolerates("encoded_slash"),

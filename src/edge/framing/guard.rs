@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
@@ -42,6 +42,8 @@ pub(in crate::edge) struct Guarded<T: Reset, K> {
     ready: usize,
     head_begun: bool,
     progress: Arc<Progress>,
+    /// What is left of hints that have begun to be written; nothing else may be written before.
+    hints: Bytes,
     linger: Option<Pin<Box<Sleep>>>,
     lingered: usize,
     /// Reads since there was nothing to read, or since others had their turn.
@@ -78,6 +80,7 @@ impl<T: Reset, K> Guarded<T, K> {
             held: read,
             head_begun: false,
             progress,
+            hints: Bytes::new(),
             linger: None,
             lingered: 0,
             reads: 0,
@@ -231,9 +234,24 @@ fn poll_read_more<T: AsyncRead + Unpin>(
     Poll::Ready(Ok(space.filled().len()))
 }
 
+impl<T: Reset + AsyncWrite + Unpin, K> Guarded<T, K> {
+    /// Writes hints that have begun to their end.
+    fn poll_hints(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.hints.is_empty() {
+            let polled = Pin::new(&mut self.io).poll_write(cx, &self.hints);
+            match ready!(self.sent(polled))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.hints.advance(written),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<T: Reset + AsyncRead + AsyncWrite + Unpin, K: Unpin> AsyncWrite for Guarded<T, K> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
+        ready!(me.poll_hints(cx))?;
         let polled = Pin::new(&mut me.io).poll_write(cx, buf);
         me.sent(polled)
     }
@@ -244,6 +262,7 @@ impl<T: Reset + AsyncRead + AsyncWrite + Unpin, K: Unpin> AsyncWrite for Guarded
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
+        ready!(me.poll_hints(cx))?;
         let polled = Pin::new(&mut me.io).poll_write_vectored(cx, bufs);
         me.sent(polled)
     }
@@ -254,6 +273,12 @@ impl<T: Reset + AsyncRead + AsyncWrite + Unpin, K: Unpin> AsyncWrite for Guarded
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
+        ready!(me.poll_hints(cx))?;
+        // hyper has nothing left to write, or it would not flush; and the answer that these come before is not there.
+        while let Some(hints) = me.progress.hints.take() {
+            me.hints = hints;
+            ready!(me.poll_hints(cx))?;
+        }
         let polled = Pin::new(&mut me.io).poll_flush(cx);
         // Over TLS a flush writes what is still to be sent.
         me.sent(polled)

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod drain;
+mod early_hints;
 mod http1;
 mod http2;
 mod listen;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -65,7 +66,7 @@ impl Handler for Teller {
         &self,
         mut request: Request<Incoming>,
         connection: Arc<Connection>,
-        _: Hangup,
+        hangup: Hangup,
     ) -> Response<Self::Body> {
         let answer = |status: StatusCode, text: String| {
             let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync();
@@ -81,6 +82,20 @@ impl Handler for Teller {
             "/wait" => {
                 self.begun.notify_one();
                 self.go.notified().await;
+            }
+            "/hints" => {
+                if let Some(hints) = hangup.early_hints(request.version()) {
+                    hints.send([HeaderValue::from_static("</a>")].iter());
+                }
+                self.begun.notify_one();
+                self.go.notified().await;
+            }
+            // Answers before the request has ended, with a long head, and reads on.
+            "/early-and-long" => {
+                tokio::task::spawn_local(request.into_body().collect());
+                let mut response = answer(StatusCode::NO_CONTENT, String::new());
+                response.headers_mut().insert("long", "x".repeat(early_hints::LONG).parse().unwrap());
+                return response;
             }
             "/panic" => panic!("asked to"),
             "/upgrade" => {

@@ -47,6 +47,8 @@ pub struct RouteSettings {
     pub websocket_bearer: bool,
     /// Whether answers get the standard security headers that the upstream does not set.
     pub security_headers: bool,
+    /// Whether clients get the upstream's hints before its answers.
+    pub early_hints: bool,
     /// Whether it is down.
     pub maintenance: MaintenanceSettings,
     /// Forms of path that would otherwise be refused.

@@ -10,6 +10,7 @@ use http::header::CONTENT_LENGTH;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 
+use super::super::interim::Interim;
 use super::super::request::RequestBody;
 use super::outgoing::Outgoing;
 
@@ -18,6 +19,7 @@ pub(in super::super) struct Answer {
     /// Polled until it is ready.
     future: ResponseFuture,
     outgoing: Option<Outgoing>,
+    interim: Option<Interim>,
     begun: bool,
 }
 
@@ -36,13 +38,14 @@ impl Answer {
     /// Sends a request.
     pub(in super::super) fn to(
         sender: &mut SendRequest<Bytes>,
-        head: Request<()>,
+        mut head: Request<()>,
         body: RequestBody,
     ) -> Result<Self, h2::Error> {
+        let interim = head.extensions_mut().remove();
         let whole = body.is_end_stream();
         let (future, stream) = sender.send_request(head, whole)?;
         let outgoing = (!whole).then(|| Outgoing::start(body, stream));
-        Ok(Self { future, outgoing, begun: false })
+        Ok(Self { future, outgoing, interim, begun: false })
     }
 
     /// What an error means.
@@ -80,8 +83,11 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // Interim answers (1xx) are the beginning of an answer, too.
-        while let Poll::Ready(Some(Ok(_))) = self.future.poll_informational(cx) {
+        while let Poll::Ready(Some(Ok(answer))) = self.future.poll_informational(cx) {
             self.begun = true;
+            if let Some(interim) = &self.interim {
+                interim.tell(answer.status(), answer.headers());
+            }
         }
         Pin::new(&mut self.future).poll(cx)
     }

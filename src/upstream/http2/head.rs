@@ -4,6 +4,7 @@ use http::header::{CONNECTION, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, Parts as UriParts, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Uri, Version, request};
 
+use super::super::interim;
 use super::super::request::RequestBody;
 use crate::model::Denial;
 use crate::model::denial::Reason;
@@ -45,6 +46,7 @@ impl Spare {
         *spare.uri_mut() = request.uri().clone();
         *spare.version_mut() = request.version();
         *spare.headers_mut() = request.headers().clone();
+        interim::copy(request, &mut spare);
         Self(spare)
     }
 

@@ -6,6 +6,7 @@ mod connections;
 mod failures;
 mod health;
 mod http2;
+mod interim;
 mod limits;
 mod proxy_protocol;
 mod retries;

@@ -3,6 +3,7 @@
 mod again;
 mod bodies;
 mod connections;
+mod interim;
 mod negotiation;
 
 use h2::server::{Builder, SendResponse};
