@@ -27,8 +27,11 @@ fn what_was_counted_is_rendered() {
     metrics.jwks_keys("main", Timestamp(1_800_000_000_250));
     metrics.ready(true);
     metrics.ask_upstreams(|| {
-        let endpoint = |name: &str, healthy, (checks_passed, checks_failed, ejections)| {
-            crate::telemetry::EndpointCounts { name: name.to_owned(), healthy, checks_passed, checks_failed, ejections }
+        let endpoint = |name: &str, healthy: bool, (checks_passed, checks_failed, ejections)| {
+            let lookups =
+                (!healthy).then_some(crate::telemetry::LookupCounts { addresses: 3, succeeded: 7, failed: 1 });
+            let name = name.to_owned();
+            crate::telemetry::EndpointCounts { name, healthy, checks_passed, checks_failed, ejections, lookups }
         };
         vec![UpstreamCounts {
             name: "up".into(),
@@ -62,6 +65,8 @@ fn what_was_counted_is_rendered() {
         ("portcullis_upstream_endpoint_healthy{upstream=\"up\",endpoint=\"http://b:2\"}", "0"),
         ("portcullis_upstream_health_checks_total{upstream=\"up\",endpoint=\"http://b:2\",ok=\"false\"}", "6"),
         ("portcullis_upstream_ejections_total{upstream=\"up\",endpoint=\"http://b:2\"}", "2"),
+        ("portcullis_upstream_endpoint_addresses{upstream=\"up\",endpoint=\"http://b:2\"}", "3"),
+        ("portcullis_upstream_lookups_total{upstream=\"up\",endpoint=\"http://b:2\",ok=\"false\"}", "1"),
         ("portcullis_live_streams", "2"),
         ("portcullis_live_streams_ended_total{reason=\"revoked\"}", "1"),
         ("portcullis_connections_refused_total{reason=\"handshake_timeout\"}", "1"),

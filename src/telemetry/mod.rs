@@ -11,4 +11,4 @@ mod upstreams;
 
 pub use metrics::Metrics;
 pub use proof::ProofOutcome;
-pub use upstreams::{EndpointCounts, UpstreamCounts};
+pub use upstreams::{EndpointCounts, LookupCounts, UpstreamCounts};

@@ -39,6 +39,19 @@ pub struct EndpointCounts {
     pub checks_failed: u64,
     /// How often it was ejected.
     pub ejections: u64,
+    /// Of the lookups of its name, where there are any.
+    pub lookups: Option<LookupCounts>,
+}
+
+/// Of the lookups of a name.
+#[derive(Debug, Clone)]
+pub struct LookupCounts {
+    /// Addresses that count now.
+    pub addresses: usize,
+    /// Lookups that found some.
+    pub succeeded: u64,
+    /// Lookups that found none.
+    pub failed: u64,
 }
 
 type Ask = Box<dyn Fn() -> Vec<UpstreamCounts> + Send + Sync>;
@@ -99,6 +112,20 @@ pub(super) fn encode(source: &Source, to: &mut DescriptorEncoder) -> fmt::Result
     let mut family = counters(to, "portcullis_upstream_ejections", "Endpoints left alone after failed requests")?;
     for (upstream, endpoint) in endpoints() {
         counter(&mut family, &[("upstream", upstream), ("endpoint", &endpoint.name)], endpoint.ejections)?;
+    }
+    let lookups = || endpoints().filter_map(|(upstream, of)| Some((upstream, &of.name, of.lookups.as_ref()?)));
+    let (name, help) = ("portcullis_upstream_endpoint_addresses", "Addresses of an endpoint's name");
+    let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (upstream, endpoint, of) in lookups() {
+        let count = i64::try_from(of.addresses).unwrap_or(i64::MAX);
+        ConstGauge::new(count).encode(family.encode_family(&[("upstream", upstream), ("endpoint", endpoint)])?)?;
+    }
+    let mut family = counters(to, "portcullis_upstream_lookups", "Lookups of names, by endpoint and success")?;
+    for (upstream, endpoint, of) in lookups() {
+        for (ok, count) in [(true, of.succeeded), (false, of.failed)] {
+            let labels = [("upstream", upstream), ("endpoint", endpoint), ("ok", yes_no(ok))];
+            counter(&mut family, &labels, count)?;
+        }
     }
     Ok(())
 }

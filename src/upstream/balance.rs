@@ -20,13 +20,15 @@ use super::choice::{Chooser, Set};
 #[cfg(test)]
 use super::circuit::Load;
 use super::circuit::RetryCause;
+use super::failure::{Failure, broke_off, failed};
 use super::health::UpstreamHealth;
 use super::http2::{Answer, Broken, IncomingStream, Spare, translate};
 use super::interim;
-use super::pool::{Lease, Pool, Sender, Slot, Wanted};
+use super::pool::{Lease, Pool, Sender, Wanted};
 use super::request::{Patience, Progress, RequestBody};
 use super::response::{ResponseBody, Source, binds_connection, unframe};
 use super::retry::{Budget, copy_of};
+use super::slot::Slot;
 use super::tls::{EndpointTls, client_config, files_digest};
 use super::traffic::{Line, Traffic};
 use crate::model::Denial;
@@ -45,18 +47,6 @@ pub(super) struct Upstream {
     budget: Budget,
 }
 
-/// Why there is no answer.
-enum Failure {
-    /// Not a byte of the request went out: it may go elsewhere.
-    Unsent(Box<Request<RequestBody>>, String),
-    /// It was written, and the connection ended without a byte of an answer. The request, where it may be sent again.
-    Unanswered(Option<Box<Request<RequestBody>>>, Denial),
-    /// The upstream says that it has not looked at it: it may go elsewhere.
-    Unprocessed(Box<Request<RequestBody>>, Denial),
-    /// The upstream may have acted on it, or has begun to answer: it must not get it twice.
-    Final(Denial),
-}
-
 impl Upstream {
     pub(super) fn new(settings: &Arc<UpstreamSettings>, health: Arc<UpstreamHealth>) -> Result<Self, UpstreamError> {
         // Taken before they are used: should one change in between, that is noticed the next time.
@@ -68,14 +58,15 @@ impl Upstream {
         let budget = Budget::new(settings.retries);
         let traffic = Traffic::new(health.load().clone());
         let mut pools = Vec::with_capacity(settings.endpoints.len());
-        for endpoint in &settings.endpoints {
+        for (at, endpoint) in (0..).zip(&settings.endpoints) {
             let tls = match &config {
                 Some(config) if endpoint.is_tls() => {
                     Some(EndpointTls::new(config, endpoint, &settings.tls, settings.http).map_err(broken)?)
                 }
                 _ => None,
             };
-            pools.push(Pool::new(settings.clone(), endpoint.clone(), tls, traffic.clone()).map_err(broken)?);
+            let (settings, traffic) = (settings.clone(), traffic.clone());
+            pools.push(Pool::new(settings, endpoint.clone(), tls, traffic, health.addresses(at)).map_err(broken)?);
         }
         Ok(Self { settings: settings.clone(), files, pools, chooser, health, traffic, budget })
     }
@@ -381,12 +372,4 @@ fn accept(answer: Response<Source>, lease: Lease, wanted: Wanted) -> Result<Resp
         lease.slot.close();
     }
     Ok(Response::from_parts(head, ResponseBody::new(body, lease, reusable && !wanted.alone)))
-}
-
-fn failed(slot: &Slot, why: &dyn std::fmt::Display) -> Denial {
-    Denial::because(Reason::UpstreamFailed, format!("{}: {why}", slot.pool()))
-}
-
-fn broke_off() -> Failure {
-    Failure::Final(Denial::because(Reason::BodyIncomplete, "the client broke off its request"))
 }

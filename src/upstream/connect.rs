@@ -11,11 +11,12 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::address::{Address, reach};
 use super::ear::Ear;
 use super::http2;
-use super::pool::Slot;
 use super::proxy_protocol;
 use super::request::RequestBody;
+use super::slot::Slot;
 use super::tls::{EndpointTls, H2};
 use crate::model::settings::{Endpoint, ProxyProtocol, Scheme, UpstreamTimeouts};
 
@@ -58,6 +59,8 @@ pub(super) struct How<'a> {
     pub(super) tls: Option<&'a EndpointTls>,
     /// HTTP/2 will not do.
     pub(super) http1: bool,
+    /// Where it may go, where that is looked up apart.
+    pub(super) addresses: &'a [Rc<Address>],
     pub(super) timeouts: &'a UpstreamTimeouts,
     /// Whose it is said to be.
     pub(super) proxy_protocol: Option<(ProxyProtocol, SocketAddr)>,
@@ -65,15 +68,20 @@ pub(super) struct How<'a> {
 
 /// Connects, TLS included. The connection lives in a task of its own, which holds `slot` to its end.
 pub(super) async fn connect(endpoint: &Endpoint, how: &How<'_>, slot: Rc<Slot>) -> Result<Connection, ConnectError> {
-    let How { tls, http1, timeouts, proxy_protocol } = *how;
+    let How { tls, http1, addresses, timeouts, proxy_protocol } = *how;
     let opening = async {
         if endpoint.scheme == Scheme::Unix {
             let mut stream = UnixStream::connect(&*endpoint.host).await.map_err(ConnectError::Tcp)?;
             introduce(&mut stream, proxy_protocol, None).await?;
             return start(stream, slot).await;
         }
-        // Names are looked up each time: an endpoint that moves is followed. Literal addresses ask nobody.
-        let mut tcp = TcpStream::connect((&*endpoint.host, endpoint.port)).await.map_err(ConnectError::Tcp)?;
+        let tcp = if addresses.is_empty() {
+            // Names are looked up each time: an endpoint that moves is followed. Literal addresses ask nobody.
+            TcpStream::connect((&*endpoint.host, endpoint.port)).await
+        } else {
+            reach(addresses, timeouts.connect, &slot).await
+        };
+        let mut tcp = tcp.map_err(ConnectError::Tcp)?;
         tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
         let peer = tcp.peer_addr().ok();
         introduce(&mut tcp, proxy_protocol, peer).await?;

@@ -1,5 +1,6 @@
 //! What is behind: endpoints, connections, forwarding.
 
+mod address;
 mod admission;
 mod balance;
 mod chain;
@@ -7,9 +8,11 @@ mod choice;
 mod circuit;
 mod connect;
 mod ear;
+mod failure;
 mod health;
 mod http2;
 mod interim;
+mod lookup;
 mod names;
 mod pool;
 mod probe;
@@ -19,6 +22,7 @@ mod request;
 mod response;
 mod retry;
 mod shared;
+mod slot;
 mod tls;
 mod traffic;
 
@@ -42,6 +46,7 @@ use crate::model::settings::UpstreamSettings;
 pub use self::circuit::RetryCause;
 pub use self::health::{Checker, Conditions, EndpointStanding, Standing, UpstreamStanding};
 pub use self::interim::Interim;
+pub use self::lookup::{Lookup, Resolver, SystemResolver};
 pub use self::probe::probe;
 pub use self::response::ResponseBody;
 

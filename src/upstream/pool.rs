@@ -9,12 +9,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderValue;
 use hyper::client::conn::http1::SendRequest;
+use tokio::sync::watch::Receiver;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::address::{Address, Addresses};
 use super::connect::{ConnectError, Connection, How, connect};
-use super::ear::Heard;
 use super::request::RequestBody;
 use super::shared::Shared;
+use super::slot::{Slot, Stream, Use};
 use super::tls::EndpointTls;
 use super::traffic::Traffic;
 use crate::model::Denial;
@@ -32,6 +35,11 @@ pub(super) struct Pool {
     settings: Arc<UpstreamSettings>,
     traffic: Rc<Traffic>,
     tls: Option<EndpointTls>,
+    /// Those of its name, where they are looked up now and then.
+    addresses: Addresses,
+    /// Where they come from, until the first request.
+    found: Cell<Option<Receiver<Arc<[SocketAddr]>>>>,
+    following: Cell<Option<AbortHandle>>,
     idle: RefCell<Vec<Idle>>,
     shared: Shared,
     open: Cell<usize>,
@@ -48,74 +56,6 @@ struct Idle {
     since: Instant,
 }
 
-/// One of the connections that an endpoint may have; given back when the last holder drops it. The connection's task
-/// holds it, and whoever uses the connection, so that it still counts when the task has handed it to a tunnel.
-pub(super) struct Slot {
-    pool: Rc<Pool>,
-    /// Whether the upstream sends anything.
-    pub(super) heard: Heard,
-    /// Requests under way, where a connection carries several.
-    streams: Cell<usize>,
-    /// When the last of them was over.
-    idle_since: Cell<Instant>,
-    /// Whether a request has been answered on it.
-    answered: Cell<bool>,
-    /// Whether it is to carry no more requests.
-    closing: Cell<bool>,
-}
-
-impl Slot {
-    fn new(pool: &Rc<Pool>) -> Rc<Self> {
-        pool.open.set(pool.open.get() + 1);
-        pool.traffic.connection_began();
-        Rc::new(Self {
-            pool: pool.clone(),
-            heard: Heard::default(),
-            streams: Cell::new(0),
-            idle_since: Cell::new(Instant::now()),
-            answered: Cell::new(false),
-            closing: Cell::new(false),
-        })
-    }
-
-    /// Requests under way, where it carries several.
-    pub(super) fn streams(&self) -> usize {
-        self.streams.get()
-    }
-
-    /// How long it has carried nothing, where it carries several; `None` while it does.
-    pub(super) fn rest(&self) -> Option<Duration> {
-        (self.streams.get() == 0).then(|| self.idle_since.get().elapsed())
-    }
-
-    /// Who is at its other end.
-    pub(super) fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
-    /// A request has been answered on it.
-    pub(super) fn answers(&self) {
-        self.answered.set(true);
-    }
-
-    /// It carries no more requests than it does now.
-    pub(super) fn close(&self) {
-        self.closing.set(true);
-    }
-
-    /// Whether it carries no more requests.
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing.get()
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.pool.open.set(self.pool.open.get().saturating_sub(1));
-        self.pool.traffic.connection_ended();
-    }
-}
-
 /// A connection in somebody's hands, or a part of one that carries several requests. Dropped, it is closed, or its
 /// stream is reset; [`Lease::give_back`] keeps it.
 pub(super) struct Lease {
@@ -130,41 +70,6 @@ pub(super) struct Lease {
 pub(super) enum Sender {
     Http1(SendRequest<RequestBody>),
     Http2(h2::client::SendRequest<Bytes>, Stream),
-}
-
-/// One of the streams of a connection, counted until this is dropped.
-pub(super) struct Stream(Rc<Slot>);
-
-impl Stream {
-    pub(super) fn of(slot: &Rc<Slot>) -> Self {
-        slot.streams.set(slot.streams.get() + 1);
-        Self(slot.clone())
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.0.streams.set(self.0.streams.get().saturating_sub(1));
-        self.0.idle_since.set(Instant::now());
-    }
-}
-
-/// A request to an endpoint, counted until this is dropped.
-pub(super) struct Use(Rc<Pool>);
-
-impl Use {
-    fn new(pool: &Rc<Pool>) -> Self {
-        pool.in_use.set(pool.in_use.get() + 1);
-        pool.traffic.request_began();
-        Self(pool.clone())
-    }
-}
-
-impl Drop for Use {
-    fn drop(&mut self) {
-        self.0.in_use.set(self.0.in_use.get().saturating_sub(1));
-        self.0.traffic.request_ended();
-    }
 }
 
 /// What a request wants of its connection.
@@ -184,10 +89,10 @@ impl Lease {
     /// Puts it on top of the idle ones, if the exchange is over on both sides. When it is not (an answer that came
     /// before the request's end), who comes next would wait for somebody else's client.
     pub(super) fn give_back(self) {
-        let pool = &self.slot.pool;
+        let pool = self.slot.pool();
         // A part of a connection is given back by being dropped.
         let Sender::Http1(sender) = self.sender else { return };
-        if sender.is_ready() && !pool.retired.get() {
+        if sender.is_ready() && !pool.retired.get() && pool.serves(&self.slot) {
             let mut idle = pool.idle.borrow_mut();
             if idle.len() < pool.settings.max_idle {
                 idle.push(Idle { sender, slot: Rc::downgrade(&self.slot), since: Instant::now() });
@@ -199,16 +104,18 @@ impl Lease {
 
     /// Who is at its other end.
     pub(super) fn pool(&self) -> &Rc<Pool> {
-        &self.use_of.0
+        &self.use_of.pool
     }
 }
 
 impl Pool {
+    /// `found`: the addresses of its name, where they are looked up now and then; otherwise each connection looks.
     pub(super) fn new(
         settings: Arc<UpstreamSettings>,
         endpoint: Endpoint,
         tls: Option<EndpointTls>,
         traffic: Rc<Traffic>,
+        found: Option<Receiver<Arc<[SocketAddr]>>>,
     ) -> Result<Rc<Self>, String> {
         let authority = HeaderValue::try_from(endpoint.authority())
             .map_err(|_| format!("`{}` cannot be a Host", endpoint.authority()))?;
@@ -219,6 +126,9 @@ impl Pool {
             settings,
             traffic,
             tls,
+            addresses: Addresses::default(),
+            found: Cell::new(found),
+            following: Cell::default(),
             idle: RefCell::default(),
             open: Cell::new(0),
             in_use: Cell::new(0),
@@ -243,6 +153,26 @@ impl Pool {
         self.in_use.get()
     }
 
+    pub(super) fn connection_began(&self) {
+        self.open.set(self.open.get() + 1);
+        self.traffic.connection_began();
+    }
+
+    pub(super) fn connection_ended(&self) {
+        self.open.set(self.open.get().saturating_sub(1));
+        self.traffic.connection_ended();
+    }
+
+    pub(super) fn request_began(&self) {
+        self.in_use.set(self.in_use.get() + 1);
+        self.traffic.request_began();
+    }
+
+    pub(super) fn request_ended(&self) {
+        self.in_use.set(self.in_use.get().saturating_sub(1));
+        self.traffic.request_ended();
+    }
+
     /// A connection for one request: one that is there, or a new one.
     pub(super) async fn lease(self: &Rc<Self>, wanted: Wanted) -> Result<Lease, Denial> {
         let http2_only = match self.endpoint.scheme {
@@ -254,16 +184,18 @@ impl Pool {
             let detail = format!("{self}: to switch protocols takes HTTP/1.1");
             return Err(Denial::because(Reason::UpstreamFailed, detail));
         }
-        if let Some(lease) = self.kept(wanted) {
+        self.follow();
+        let order = self.addresses.in_order();
+        if let Some(lease) = self.kept(wanted, order.first()) {
             return Ok(lease);
         }
         if wanted.http1 || wanted.alone || !self.shared.is_possible() {
-            return self.dial(wanted).await;
+            return self.dial(wanted, &order).await;
         }
         // Many requests at once open one connection, not one each.
         let failures = self.shared.failures();
         let turn = self.shared.dialing.lock().await;
-        if let Some(lease) = self.kept(wanted) {
+        if let Some(lease) = self.kept(wanted, order.first()) {
             return Ok(lease);
         }
         if let Some(why) = self.shared.failed_since(failures) {
@@ -272,63 +204,78 @@ impl Pool {
         // What the first connection has shown to be HTTP/1.1 is not waited for.
         if !self.shared.is_possible() {
             drop(turn);
-            return self.dial(wanted).await;
+            return self.dial(wanted, &order).await;
         }
-        let dialed = self.dial(wanted).await;
+        let dialed = self.dial(wanted, &order).await;
         if let Err(why) = &dialed {
             self.shared.has_failed(why);
         }
         dialed
     }
 
-    /// One that is there.
-    fn kept(self: &Rc<Self>, wanted: Wanted) -> Option<Lease> {
+    /// One that is there, to this address where one is named.
+    fn kept(self: &Rc<Self>, wanted: Wanted, to: Option<&Rc<Address>>) -> Option<Lease> {
         if !wanted.http1
             && !wanted.alone
-            && let Some((sender, slot)) = self.shared.take()
+            && let Some((sender, slot)) = self.shared.take(to)
         {
-            let reused = slot.answered.get();
+            let reused = slot.has_answered();
             let sender = Sender::Http2(sender, Stream::of(&slot));
-            return Some(Lease { sender, slot, reused, use_of: Use::new(self) });
+            let use_of = Use::new(self, slot.address().as_ref());
+            return Some(Lease { sender, slot, reused, use_of });
         }
-        if wanted.fresh { None } else { self.idle() }
+        if wanted.fresh { None } else { self.idle(to) }
     }
 
     /// An idle connection that is still open, the one used last: its peer is least likely to be closing it.
-    fn idle(self: &Rc<Self>) -> Option<Lease> {
+    fn idle(self: &Rc<Self>, to: Option<&Rc<Address>>) -> Option<Lease> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { sender, slot, since }) = idle.pop() {
+        loop {
+            let at = match to {
+                None => idle.len().checked_sub(1)?,
+                Some(to) => idle.iter().rposition(|idle| idle.slot.upgrade().is_some_and(|slot| slot.is_to(to)))?,
+            };
+            let Idle { sender, slot, since } = idle.remove(at);
             if since.elapsed() >= self.settings.timeouts.idle {
                 // Those below have been idle for longer still.
-                idle.clear();
+                idle.drain(..at);
                 return None;
             }
             if let Some(slot) = slot.upgrade().filter(|_| sender.is_ready()) {
-                return Some(Lease { sender: Sender::Http1(sender), slot, reused: true, use_of: Use::new(self) });
+                let use_of = Use::new(self, slot.address().as_ref());
+                return Some(Lease { sender: Sender::Http1(sender), slot, reused: true, use_of });
             }
         }
-        None
     }
 
-    /// A new connection.
-    async fn dial(self: &Rc<Self>, wanted: Wanted) -> Result<Lease, Denial> {
+    /// A new connection, to the first address of these that can be reached.
+    async fn dial(self: &Rc<Self>, wanted: Wanted, order: &[Rc<Address>]) -> Result<Lease, Denial> {
         if self.open.get() >= self.settings.max_connections {
+            // One to another address will do.
+            if let Some(lease) = self.kept(wanted, None) {
+                return Ok(lease);
+            }
             let detail = format!("{self}: all {} connections are in use", self.settings.max_connections);
             return Err(Denial::because(Reason::UpstreamBusy, detail).retry_after(Duration::from_secs(1)));
         }
-        let use_of = Use::new(self);
+        let mut use_of = Use::new(self, order.first());
         let slot = Slot::new(self);
         // What binds itself to a connection is at home in HTTP/1.1.
         let http1 = wanted.http1 || wanted.alone;
         let how = How {
             tls: self.tls.as_ref(),
             http1,
+            addresses: order,
             timeouts: &self.settings.timeouts,
             proxy_protocol: self.settings.proxy_protocol.map(|version| (version, wanted.client)),
         };
         match connect(&self.endpoint, &how, slot.clone()).await {
             Ok(connection) => {
                 self.avoid_until.set(None);
+                if let Some(address) = slot.address() {
+                    address.is_reached();
+                }
+                use_of.goes_by(&slot);
                 let sender = match connection {
                     Connection::Http1(sender) => {
                         if !http1 {
@@ -338,7 +285,7 @@ impl Pool {
                     }
                     Connection::Http2(sender) => {
                         let stream = Stream::of(&slot);
-                        if !wanted.alone && !self.retired.get() {
+                        if !wanted.alone && !self.retired.get() && self.serves(&slot) {
                             self.shared.add(sender.clone(), &slot);
                             self.sweep();
                         }
@@ -349,6 +296,9 @@ impl Pool {
             }
             Err(error) => {
                 self.avoid_until.set(Some(Instant::now() + AVOID));
+                if let Some(address) = slot.address() {
+                    address.avoid();
+                }
                 let reason = match error {
                     ConnectError::TimedOut(_) => Reason::UpstreamTimeout,
                     _ => Reason::UpstreamUnreachable,
@@ -358,9 +308,41 @@ impl Pool {
         }
     }
 
+    /// Whether a connection goes where new requests may go.
+    fn serves(&self, slot: &Slot) -> bool {
+        slot.address().map_or_else(|| self.addresses.are_unknown(), |address| !address.is_gone())
+    }
+
+    /// Takes up the addresses of its name from the first request on, whenever there are others.
+    fn follow(self: &Rc<Self>) {
+        let Some(mut found) = self.found.take() else { return };
+        self.take_up(&found.borrow_and_update());
+        let pool = Rc::downgrade(self);
+        let following = tokio::task::spawn_local(async move {
+            while found.changed().await.is_ok() {
+                let Some(pool) = pool.upgrade() else { return };
+                pool.take_up(&found.borrow_and_update());
+            }
+        });
+        self.following.set(Some(following.abort_handle()));
+    }
+
+    /// What is idle and goes elsewhere is closed; what carries requests, as they end.
+    fn take_up(&self, found: &[SocketAddr]) {
+        if found.is_empty() {
+            return;
+        }
+        self.addresses.are(found);
+        self.idle.borrow_mut().retain(|idle| idle.slot.upgrade().is_some_and(|slot| self.serves(&slot)));
+        self.shared.retain(|slot| self.serves(slot));
+    }
+
     /// Closes what is idle and keeps nothing more.
     pub(super) fn retire(&self) {
         self.retired.set(true);
+        if let Some(following) = self.following.take() {
+            following.abort();
+        }
         self.idle.borrow_mut().clear();
         self.shared.clear();
     }

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use tokio::sync::Mutex;
 
+use super::address::Address;
 use super::http2::STREAMS;
-use super::pool::Slot;
+use super::slot::Slot;
 use crate::model::Denial;
 use crate::model::settings::{HttpVersion, Scheme};
 
@@ -70,8 +71,9 @@ impl Shared {
         self.possible.set(false);
     }
 
-    /// One with room for a request: the first of them, so that the others come to rest when there is less to do.
-    pub(super) fn take(&self) -> Option<(SendRequest<Bytes>, Rc<Slot>)> {
+    /// One with room for a request, to this address where one is named: the first of them, so that the others come to rest
+    /// when there is less to do.
+    pub(super) fn take(&self, to: Option<&Rc<Address>>) -> Option<(SendRequest<Bytes>, Rc<Slot>)> {
         if !self.possible.get() {
             return None;
         }
@@ -79,7 +81,8 @@ impl Shared {
         connections.retain_mut(Member::is_open);
         connections.iter_mut().find_map(|member| {
             let slot = member.slot.upgrade()?;
-            member.has_room(&slot).then(|| (member.sender.clone(), slot))
+            let fits = to.is_none_or(|to| slot.is_to(to)) && member.has_room(&slot);
+            fits.then(|| (member.sender.clone(), slot))
         })
     }
 
@@ -97,6 +100,11 @@ impl Shared {
             resting += usize::from(rest.is_some());
             member.is_open() && rest.is_none_or(|rest| rest < limit && resting <= most)
         });
+    }
+
+    /// Closes all others as their last requests end.
+    pub(super) fn retain(&self, keep: impl Fn(&Slot) -> bool) {
+        self.connections.borrow_mut().retain(|member| member.slot.upgrade().is_some_and(|slot| keep(&slot)));
     }
 
     /// Closes all as their last requests end.

@@ -99,6 +99,7 @@ pub(crate) fn settings(endpoints: Vec<Endpoint>) -> UpstreamSettings {
         max_idle: 8,
         max_connections: 8,
         http: HttpVersion::Auto,
+        dns_refresh: None,
         limits: UpstreamLimits::default(),
         tls: UpstreamTls::default(),
         proxy_protocol: None,

@@ -1,6 +1,7 @@
 //! `[upstream.NAME]`, and upstreams that routes name by URL.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderName;
 
@@ -54,6 +55,11 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "http",
         Shape::Choice { now: &["auto", "1.1", "2"], later: &[] },
         "Which HTTP is spoken with `https` endpoints: HTTP/2 where they agree to it (`auto`, the default), always 1.1, or always 2.",
+    ),
+    Key::new(
+        "dns_refresh",
+        DURATION,
+        "How often the names of endpoints are looked up, requests being spread over all addresses; else for each connection.",
     ),
     Key::new(
         "max_pending",
@@ -181,6 +187,13 @@ fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> 
         let fault = Fault::new("`http` is about `https` endpoints, and no endpoint is");
         section.problem("http", fault.help("HTTP/2 without TLS: endpoints = [\"h2c://…\"]"));
     }
+    if section.has("dns_refresh") && !endpoints.is_empty() && !endpoints.iter().any(Endpoint::has_name) {
+        let fault = Fault::new("`dns_refresh` is about names, and no endpoint has one");
+        section.problem("dns_refresh", fault.help("endpoints = [\"http://orders.internal:3000\"]"));
+    }
+    if section.has("dns_refresh") && section.duration("dns_refresh") < Duration::from_secs(1) {
+        section.problem("dns_refresh", Fault::new("that is too often").help("dns_refresh = \"10s\", at least \"1s\""));
+    }
     Some(UpstreamSettings {
         name: name.clone(),
         endpoints,
@@ -204,6 +217,7 @@ fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> 
         max_idle: section.integer("max_idle").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
         max_connections: section.count("max_connections"),
         http: http(section),
+        dns_refresh: section.has("dns_refresh").then(|| section.duration("dns_refresh")),
         limits: UpstreamLimits {
             max_requests: section.has("max_requests").then(|| section.count("max_requests")),
             max_pending: section.integer("max_pending").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
@@ -320,6 +334,7 @@ fn of_url(name: Arc<str>, endpoint: Endpoint) -> UpstreamSettings {
         max_idle: usize::try_from(MAX_IDLE).unwrap_or(0),
         max_connections: usize::try_from(MAX_CONNECTIONS).unwrap_or(1),
         http: HttpVersion::Auto,
+        dns_refresh: None,
         limits: UpstreamLimits::default(),
         tls: UpstreamTls::default(),
         proxy_protocol: None,

@@ -119,3 +119,12 @@ fn endpoints_have_weights() {
     let many: Vec<_> = (0..65).map(|n| format!("'http://h{n}'")).collect();
     assert_eq!(wrong(&format!("[{}]", many.join(","))), ["65 endpoints are more than 64"]);
 }
+
+#[test]
+fn names_are_looked_up_for_each_connection_unless_said_otherwise() {
+    assert_eq!(upstream("").dns_refresh, None);
+    assert_eq!(upstream("dns_refresh = '10s'").dns_refresh, Some(Duration::from_secs(10)));
+    assert_eq!(said("dns_refresh = '999ms'"), ["that is too often"]);
+    let addresses = "[upstream.x]\nendpoints = ['http://127.0.0.1:1', 'unix:/run/x']\ndns_refresh = '10s'";
+    assert_eq!(said(addresses), ["`dns_refresh` is about names, and no endpoint has one"]);
+}

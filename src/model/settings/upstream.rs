@@ -1,5 +1,6 @@
 //! `[upstream.NAME]`: what is behind.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub struct UpstreamSettings {
     pub max_connections: usize,
     /// Which HTTP is spoken with `https` endpoints.
     pub http: HttpVersion,
+    /// How often the names of its endpoints are looked up; `None`: for each connection.
+    pub dns_refresh: Option<Duration>,
     /// How much it is given at once.
     pub limits: UpstreamLimits,
     /// How `https` endpoints are verified.
@@ -96,6 +99,11 @@ impl Endpoint {
         };
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_string() };
         if self.port == default { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// Whether its host is a name to look up, rather than an address or a socket.
+    pub fn has_name(&self) -> bool {
+        self.scheme != Scheme::Unix && self.host.parse::<IpAddr>().is_err()
     }
 
     /// Whether it is reached over TLS.

@@ -12,12 +12,23 @@ use super::upstream_health::{UpstreamHealth, Watched};
 use crate::model::Entropy;
 use crate::model::settings::{Endpoint, HealthCheck, ProxyProtocol};
 use crate::upstream::UpstreamError;
+use crate::upstream::lookup::{Resolver, SystemResolver};
 use crate::upstream::tls::{EndpointTls, client_config};
 
-/// Who asks endpoints how they are.
+/// Who asks endpoints how they are, and where.
 pub struct Checker {
     asked: Vec<Arc<Asked>>,
+    sought: Vec<Sought>,
+    resolver: Arc<dyn Resolver>,
     entropy: Arc<dyn Entropy>,
+}
+
+/// One endpoint whose name is looked up.
+#[derive(Clone)]
+struct Sought {
+    health: Arc<UpstreamHealth>,
+    watched: Arc<Watched>,
+    every: Duration,
 }
 
 /// One endpoint that is asked.
@@ -30,11 +41,15 @@ struct Asked {
 }
 
 impl Checker {
-    /// Of all endpoints whose upstream has a `health`. Reads certificates; asks nobody yet.
+    /// Of all endpoints whose upstream has a `health`, or names with a `dns_refresh`. Reads certificates; asks nobody yet.
     pub fn new(conditions: &Conditions, entropy: Arc<dyn Entropy>) -> Result<Self, UpstreamError> {
-        let mut asked = Vec::new();
+        let (mut asked, mut sought) = (Vec::new(), Vec::new());
         for health in conditions.iter() {
             let settings = health.settings();
+            if let Some(every) = settings.dns_refresh {
+                let names = health.endpoints().iter().filter(|watched| watched.endpoint.has_name());
+                sought.extend(names.map(|watched| Sought { health: health.clone(), watched: watched.clone(), every }));
+            }
             let Some(how) = &settings.health.check else { continue };
             let broken = |problem| UpstreamError { upstream: settings.name.clone(), problem };
             let https = settings.endpoints.iter().any(Endpoint::is_tls);
@@ -56,7 +71,13 @@ impl Checker {
                 }));
             }
         }
-        Ok(Self { asked, entropy })
+        Ok(Self { asked, sought, resolver: Arc::new(SystemResolver), entropy })
+    }
+
+    /// Looks names up with this resolver instead of the system's.
+    #[must_use]
+    pub fn with_resolver(self, resolver: Arc<dyn Resolver>) -> Self {
+        Self { resolver, ..self }
     }
 
     /// Asks until dropped. Endpoints are asked independently of each other: one that never answers delays nobody.
@@ -71,6 +92,15 @@ impl Checker {
                 loop {
                     asked.once(&mut streak).await;
                     tokio::time::sleep(asked.pause(&*entropy)).await;
+                }
+            });
+        }
+        for sought in &self.sought {
+            let (sought, resolver) = (sought.clone(), self.resolver.clone());
+            all.spawn_local(async move {
+                loop {
+                    sought.health.look_up(&sought.watched, &*resolver).await;
+                    tokio::time::sleep(sought.every).await;
                 }
             });
         }

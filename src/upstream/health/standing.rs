@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Conditions, Standing, UpstreamHealth};
-use crate::telemetry::{EndpointCounts, UpstreamCounts};
+use crate::telemetry::{EndpointCounts, LookupCounts, UpstreamCounts};
 use crate::upstream::circuit::RetryCause;
 
 /// How an upstream's endpoints stand.
@@ -73,6 +73,10 @@ fn counts(name: &Arc<str>, health: &UpstreamHealth) -> UpstreamCounts {
         checks_passed: watched.checks_passed.load(Relaxed),
         checks_failed: watched.checks_failed.load(Relaxed),
         ejections: watched.ejections.load(Relaxed),
+        lookups: health.settings().dns_refresh.filter(|_| watched.endpoint.has_name()).map(|_| {
+            let (addresses, succeeded, failed) = watched.known.counts();
+            LookupCounts { addresses, succeeded, failed }
+        }),
     });
     UpstreamCounts {
         name: name.clone(),

@@ -1,15 +1,18 @@
 //! Which endpoints of one upstream may get requests.
 
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
 use super::condition::{Condition, Standing};
 use crate::model::settings::{Endpoint, UpstreamSettings};
 use crate::upstream::choice::Set;
 use crate::upstream::circuit::Load;
+use crate::upstream::lookup::{Known, Resolver};
 
 /// The conditions of an upstream's endpoints, shared by all workers and the checker.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(super) struct Watched {
     pub(super) checks_passed: AtomicU64,
     pub(super) checks_failed: AtomicU64,
     pub(super) ejections: AtomicU64,
+    /// The addresses of its name.
+    pub(super) known: Known,
 }
 
 /// Who may get a request now.
@@ -50,6 +55,7 @@ impl Watched {
             checks_passed: AtomicU64::new(0),
             checks_failed: AtomicU64::new(0),
             ejections: AtomicU64::new(0),
+            known: Known::default(),
         }
     }
 }
@@ -160,6 +166,23 @@ impl UpstreamHealth {
             Ok(()) => tracing::info!(upstream, endpoint, "an endpoint is healthy again"),
             Err(why) => tracing::warn!(upstream, endpoint, why, "an endpoint is unhealthy"),
         }
+    }
+
+    /// The addresses of an endpoint's name as they are found, where they are looked up now and then.
+    pub(in crate::upstream) fn addresses(&self, at: u32) -> Option<Receiver<Arc<[SocketAddr]>>> {
+        self.settings.dns_refresh?;
+        self.at(at).filter(|watched| watched.endpoint.has_name()).map(|watched| watched.known.subscribe())
+    }
+
+    /// Looks an endpoint's name up once.
+    pub(super) async fn look_up(&self, watched: &Watched, resolver: &dyn Resolver) {
+        watched.known.refresh(resolver, &self.settings.name, &watched.endpoint).await;
+    }
+
+    /// Looks up the name of the first endpoint.
+    #[cfg(test)]
+    pub(in crate::upstream) async fn look_up_first(&self, resolver: &dyn Resolver) {
+        self.look_up(&self.endpoints[0], resolver).await;
     }
 
     /// What all workers have under way with it.

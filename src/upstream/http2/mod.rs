@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connect::{BUFFER, ConnectError, MAX_HEAD};
 use super::ear::Ear;
-use super::pool::Slot;
+use super::slot::Slot;
 
 pub(super) use self::answer::{Answer, Broken, IncomingStream};
 pub(super) use self::head::{Spare, translate};

@@ -1,5 +1,6 @@
 //! Against an origin that is a bare socket.
 
+mod addresses;
 mod balancing;
 mod bodies;
 mod connections;

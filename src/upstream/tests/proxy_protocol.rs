@@ -10,6 +10,7 @@ async fn each_connection_names_its_client_and_is_nobody_elses() {
         let settings = settings(vec![origin.endpoint()]);
         let port = origin.endpoint().port;
         let upstream = upstream(UpstreamSettings { proxy_protocol: Some(ProxyProtocol::V1), ..settings });
+        let mut wires = Vec::new();
         for _ in 0..2 {
             let request = forwarding(&upstream, get());
             let mut wire = origin.accept().await;
@@ -18,6 +19,9 @@ async fn each_connection_names_its_client_and_is_nobody_elses() {
             wire.head().await;
             wire.say(OK).await;
             assert_eq!(text(request.await.unwrap().unwrap()).await, "ok");
+            wires.push(wire);
+        }
+        for wire in wires {
             wire.closed().await;
         }
     })

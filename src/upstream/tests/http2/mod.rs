@@ -1,5 +1,6 @@
 //! Against an origin that speaks HTTP/2.
 
+mod addresses;
 mod again;
 mod bodies;
 mod connections;
