@@ -136,7 +136,7 @@ fn run(parts: WorkerParts, orders: Orders, started: &std::sync::mpsc::Sender<Res
         let proxy = gate(&generation, store).and_then(|gate| proxy(&generation, gate, None));
         match proxy {
             Ok(proxy) => {
-                let current = Rc::new(Current::new(proxy));
+                let current = Rc::new(Current::new(proxy.with_drain(drain.child())));
                 let server = Rc::new(Server::new(current.clone(), &drain, shed_above));
                 listeners.into_iter().for_each(|listener| server.open(listener));
                 let _ = started.send(Ok(()));
@@ -171,5 +171,9 @@ pub(super) fn proxy(generation: &Generation, gate: Gate, before: Option<&Proxy>)
     };
     let (algorithms, access_log) = (&settings.dpop.algorithms, settings.log.access);
     let proxy = Proxy::new(gate, upstreams, shared.clone(), &settings.routes, algorithms, access_log, jwks.clone());
+    let proxy = match before {
+        Some(before) => proxy.with_drain(before.drain().clone()),
+        None => proxy,
+    };
     Ok(proxy.with_listeners(settings).with_pages(&settings.pages))
 }

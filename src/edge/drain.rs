@@ -40,8 +40,8 @@ impl Drain {
         self.0.cancel();
     }
 
-    /// Begins when this one does.
-    pub(super) fn child(&self) -> Self {
+    /// Begins when this one does, and takes no lock of this one's until then: for one worker.
+    pub fn child(&self) -> Self {
         Self(self.0.child_token())
     }
 

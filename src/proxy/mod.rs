@@ -45,7 +45,7 @@ use self::misdirected::CertificateHosts;
 use self::pages::Pages;
 use self::redirect::Secure;
 use self::request::Told;
-use crate::edge::{Connection, EarlyHints, Handler, Hangup, Refused};
+use crate::edge::{Connection, Drain, EarlyHints, Handler, Hangup, Refused};
 use crate::gate::permit::{Answer, Destination};
 use crate::gate::{CheckRequest, Gate, Permit, Shared};
 use crate::model::denial::Reason;
@@ -71,6 +71,7 @@ pub struct Proxy {
     secure: Vec<Secure>,
     pages: Pages,
     certificate_hosts: CertificateHosts,
+    drain: Drain,
 }
 
 impl Proxy {
@@ -108,7 +109,19 @@ impl Proxy {
             secure,
             pages,
             certificate_hosts,
+            drain: Drain::new(),
         }
+    }
+
+    /// With what tells when WebSockets are to end, because everything is.
+    #[must_use]
+    pub fn with_drain(self, drain: Drain) -> Self {
+        Self { drain, ..self }
+    }
+
+    /// What tells that.
+    pub fn drain(&self) -> &Drain {
+        &self.drain
     }
 
     /// With what refusals look like to people.
@@ -230,8 +243,19 @@ impl Proxy {
         }
         let upstream_side = hyper::upgrade::on(&mut response);
         let (head, connection) = response.into_parts();
-        upgrade::tunnel(client_side, upstream_side, connection, hold);
+        upgrade::tunnel(client_side, upstream_side, connection, hold, self.going_away());
         Ok(Response::from_parts(head, Body::empty()))
+    }
+
+    /// Ready when draining begins, with what masks the last frame to an upstream.
+    fn going_away(&self) -> impl Future<Output = [u8; 4]> + use<> {
+        let (drain, entropy) = (self.drain.clone(), Arc::clone(&self.shared.entropy));
+        async move {
+            drain.begun().await;
+            let mut mask = [0; 4];
+            entropy.fill(&mut mask);
+            mask
+        }
     }
 
     fn assertion_keys(&self, method: &Method) -> Result<Response<Body>, Denial> {

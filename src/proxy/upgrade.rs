@@ -42,15 +42,21 @@ pub(super) fn is_granted<B>(response: &Response<B>) -> Option<bool> {
 /// Carries bytes both ways until both sides are done. Nothing that the client sent early has gone to the upstream
 /// before: its side opens once the 101 has been written (f59).
 ///
-/// `hold`: the credential with which it ends.
-pub(super) fn tunnel(client: OnUpgrade, upstream: OnUpgrade, connection: ResponseBody, hold: Option<Hold>) {
+/// `hold`: the credential with which it ends. `going_away`: ready when the service is to end, with what masks a frame.
+pub(super) fn tunnel(
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    connection: ResponseBody,
+    hold: Option<Hold>,
+    going_away: impl Future<Output = [u8; 4]> + 'static,
+) {
     tokio::task::spawn_local(async move {
         let opening = async { (client.await, upstream.await) };
         if let Ok((Ok(client), Ok(upstream))) = unless_ended(hold.as_ref(), opening).await {
             if let Some(hold) = &hold {
                 hold.ends_itself();
             }
-            carry(TokioIo::new(client), TokioIo::new(upstream), hold).await;
+            carry(TokioIo::new(client), TokioIo::new(upstream), hold, going_away).await;
         }
         // Held to here: a tunnel counts among the upstream's connections.
         drop(connection);

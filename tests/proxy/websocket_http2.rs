@@ -327,6 +327,24 @@ fn whose_credential_ends_is_told_why_and_other_streams_go_on() {
 }
 
 #[test]
+fn draining_tells_both_sides_that_the_service_goes_away() {
+    let echo = Echo::start(switched);
+    let portcullis = start(Setup::new(), &echo);
+    let token = format!("Bearer {}", portcullis.token(json!({})));
+    block_on(async {
+        let mut two = Two::connect(portcullis.address()).await;
+        let mut io = two.websocket("http://a/ws", &[("authorization", &token)]).await;
+        io.write_all(b"\x81\x80mask").await.expect("it is open");
+        expect(&mut io, b"\x81\x80mask").await;
+        let ending = std::thread::spawn(move || portcullis.shutdown());
+        expect(&mut io, b"\x88\x1b\x03\xe9the service is going away").await;
+        assert_eq!(within(io.read(&mut [0; 8])).await.expect("its end"), 0);
+        drop((io, two));
+        assert_eq!(ending.join().expect("it ends"), portcullis::app::Drained::Completely);
+    });
+}
+
+#[test]
 fn a_token_and_its_websocket_expire_together() {
     let world = world();
     let soon = SystemClock.now().as_secs() + 3;

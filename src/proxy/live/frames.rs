@@ -113,6 +113,16 @@ pub(super) fn close_frame(code: u16, reason: &str) -> Vec<u8> {
     frame
 }
 
+/// A server's short frame as a client sends it (section 5.3).
+pub(super) fn masked(mut frame: Vec<u8>, mask: [u8; 4]) -> Vec<u8> {
+    if let [_, length, payload @ ..] = frame.as_mut_slice() {
+        *length |= 0x80;
+        payload.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+        frame.splice(2..2, mask);
+    }
+    frame
+}
+
 #[cfg(test)]
 #[path = "frames_tests.rs"]
 mod tests;

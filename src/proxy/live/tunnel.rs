@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,32 +11,55 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
 use super::Hold;
-use super::frames::{Frames, close_frame};
+use super::frames::{Frames, close_frame, masked};
 use crate::model::denial::Reason;
 
 /// How long the frame that has begun may take to end and the close frame to go out; then the connection is reset.
 const LAST_FRAME: Duration = Duration::from_millis(40);
 
-/// How long the client is listened to after the close frame, lest what it is just sending undo the delivery of that.
+/// The same where the service goes away, which may be done politely, for each of the two sides.
+const LAST_FRAME_OF_ALL: Duration = Duration::from_secs(1);
+
+/// "Going away" (RFC 6455, section 7.4.1).
+const GOING_AWAY: u16 = 1001;
+
+/// How long a side is listened to after the close frame, lest what it is just sending undo the delivery of that.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Read at once, on the stack: a tunnel at rest has no buffer.
 const PIECE: usize = 8 * 1024;
 
-/// Carries bytes until both sides are done, one breaks off, or the client's credential has ended.
-pub(in crate::proxy) async fn carry<C, U>(mut client: C, mut upstream: U, hold: Option<Hold>)
-where
+/// Why a tunnel ends that nobody has ended.
+enum End {
+    /// The client's credential does not count any more.
+    Credential(Reason),
+    /// The service goes away; this masks what the upstream is told.
+    GoingAway([u8; 4]),
+}
+
+/// Carries bytes until both sides are done, one breaks off, the client's credential has ended, or `going_away` is ready,
+/// with what masks a frame (section 5.3).
+pub(in crate::proxy) async fn carry<C, U>(
+    mut client: C,
+    mut upstream: U,
+    hold: Option<Hold>,
+    going_away: impl Future<Output = [u8; 4]>,
+) where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
+    let mut going_away = pin!(going_away);
     let (mut up, mut down) = (Pipe::default(), Pipe::default());
-    let mut frames = Frames::new();
+    let (mut upward, mut downward) = (Frames::new(), Frames::new());
     let ended = poll_fn(|cx| {
         if let Some(reason) = hold.as_ref().and_then(Hold::ended) {
-            return Poll::Ready(Some(reason));
+            return Poll::Ready(Some(End::Credential(reason)));
         }
-        let upwards = up.poll(cx, &mut client, &mut upstream, |_| {});
-        let downwards = down.poll(cx, &mut upstream, &mut client, |sent| frames.feed(sent));
+        if let Poll::Ready(mask) = going_away.as_mut().poll(cx) {
+            return Poll::Ready(Some(End::GoingAway(mask)));
+        }
+        let upwards = up.poll(cx, &mut client, &mut upstream, |sent| upward.feed(sent));
+        let downwards = down.poll(cx, &mut upstream, &mut client, |sent| downward.feed(sent));
         match (upwards, downwards) {
             // A side that breaks off is how most WebSockets end.
             (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => Poll::Ready(None),
@@ -50,25 +73,60 @@ where
         }
     })
     .await;
-    let (Some(reason), Some(hold)) = (ended, hold) else { return };
-    let said = timeout(LAST_FRAME, async {
-        finish_frame(&mut frames, &mut down, &mut upstream, &mut client).await?;
-        drop(upstream);
-        if !frames.closed() {
-            let (code, text) = close_code(reason);
-            client.write_all(&close_frame(code, text)).await?;
+    match (ended, hold) {
+        (Some(End::Credential(reason)), Some(hold)) => {
+            let said = timeout(LAST_FRAME, async {
+                finish_frame(&mut downward, &mut down, &mut upstream, &mut client).await?;
+                drop(upstream);
+                let (code, text) = close_code(reason);
+                say_last(&downward, &close_frame(code, text), &mut client).await
+            })
+            .await;
+            if !matches!(said, Ok(Ok(()))) {
+                hold.hang_up();
+                return;
+            }
+            drop(hold);
+            listen(&mut client).await;
         }
-        client.shutdown().await
-    })
-    .await;
-    if !matches!(said, Ok(Ok(()))) {
-        hold.hang_up();
-        return;
+        (Some(End::GoingAway(mask)), hold) => {
+            let close = close_frame(GOING_AWAY, "the service is going away");
+            let told = timeout(LAST_FRAME_OF_ALL, async {
+                finish_frame(&mut downward, &mut down, &mut upstream, &mut client).await?;
+                say_last(&downward, &close, &mut client).await
+            })
+            .await;
+            let _ = timeout(LAST_FRAME_OF_ALL, async {
+                finish_frame(&mut upward, &mut up, &mut client, &mut upstream).await?;
+                // It is for servers to close first (section 7.1.1).
+                if !upward.closed() {
+                    upstream.write_all(&masked(close, mask)).await?;
+                }
+                upstream.flush().await
+            })
+            .await;
+            match (told, hold) {
+                (Ok(Ok(())), _) => drop(tokio::join!(listen(&mut client), listen(&mut upstream))),
+                (_, Some(hold)) => hold.hang_up(),
+                _ => {}
+            }
+        }
+        _ => {}
     }
-    drop(hold);
-    // What comes now goes nowhere.
+}
+
+/// Sends a close frame, unless there was one, and nothing after it.
+async fn say_last<W: AsyncWrite + Unpin>(said: &Frames, close: &[u8], to: &mut W) -> io::Result<()> {
+    if !said.closed() {
+        to.write_all(close).await?;
+    }
+    to.shutdown().await
+}
+
+/// What comes now goes nowhere.
+async fn listen<R: AsyncRead + Unpin>(to: &mut R) {
     let mut heard = vec![0; 1024];
-    let _ = timeout(LINGER, async { while let Ok(1..) = client.read(&mut heard).await {} }).await;
+    let _ = timeout(LINGER, async { while let Ok(1..) = to.read(&mut heard).await {} }).await;
 }
 
 /// Application's own codes begin at 4000 (RFC 6455, section 7.4.2); 1008 is "policy".

@@ -1,4 +1,5 @@
 use tokio::io::{DuplexStream, duplex};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::super::tests::{end, held};
@@ -13,7 +14,15 @@ struct Ends {
 
 fn tunnel(hold: Option<Hold>, size: usize) -> Ends {
     let ((client, near), (far, upstream)) = (duplex(size), duplex(size));
-    Ends { client, upstream, tunnel: tokio::task::spawn_local(carry(near, far, hold)) }
+    Ends { client, upstream, tunnel: tokio::task::spawn_local(carry(near, far, hold, std::future::pending())) }
+}
+
+/// One of a service that goes away when told to.
+fn leaving(hold: Option<Hold>, size: usize) -> (Ends, oneshot::Sender<[u8; 4]>) {
+    let ((client, near), (far, upstream)) = (duplex(size), duplex(size));
+    let (leave, leaves) = oneshot::channel();
+    let going_away = async { leaves.await.unwrap_or_default() };
+    (Ends { client, upstream, tunnel: tokio::task::spawn_local(carry(near, far, hold, going_away)) }, leave)
 }
 
 async fn expect(from: &mut DuplexStream, bytes: &[u8]) {
@@ -145,6 +154,52 @@ async fn who_has_been_told_already_is_not_told_again() {
         assert_eq!(client.read(&mut [0; 8]).await.unwrap(), 0);
         drop(client);
         tunnel.await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_service_that_goes_away_says_so_to_both_sides_between_two_frames() {
+    local(async {
+        let (Ends { mut client, mut upstream, tunnel }, leave) = leaving(None, 64);
+        upstream.write_all(b"\x81\x05hel").await.unwrap();
+        expect(&mut client, b"\x81\x05hel").await;
+        client.write_all(b"\x81\x83maskx").await.unwrap();
+        expect(&mut upstream, b"\x81\x83maskx").await;
+        leave.send(*b"abcd").unwrap();
+        upstream.write_all(b"lo\x81\x06secret").await.unwrap();
+        client.write_all(b"yz\x81\x80mask").await.unwrap();
+        expect(&mut client, b"lo").await;
+        let close = close_frame(1001, "the service is going away");
+        expect(&mut client, &close).await;
+        expect(&mut upstream, b"yz\x88\x9babcd").await;
+        let mut payload = [0; 27];
+        upstream.read_exact(&mut payload).await.unwrap();
+        payload.iter_mut().zip(b"abcd".iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+        assert_eq!(payload, close[2..]);
+        client.write_all(b"\x88\x80mask").await.unwrap();
+        assert_eq!(rest(client).await, b"");
+        upstream.write_all(b"\x88\x00").await.unwrap();
+        assert_eq!(rest(upstream).await, b"");
+        tunnel.await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_service_that_goes_away_does_not_wait_for_who_does_not_end_a_frame() {
+    local(async {
+        let (_live, hold, was_hung_up) = held();
+        let (Ends { mut client, mut upstream, tunnel }, leave) = leaving(Some(hold), 64);
+        upstream.write_all(b"\x81\x05hel").await.unwrap();
+        expect(&mut client, b"\x81\x05hel").await;
+        leave.send([0; 4]).unwrap();
+        // The other side is told all the same.
+        expect(&mut upstream, b"\x88\x9b").await;
+        drop(upstream);
+        assert_eq!(rest(client).await, b"");
+        tunnel.await.unwrap();
+        assert!(was_hung_up());
     })
     .await;
 }
