@@ -24,6 +24,7 @@ use super::failure::{Failure, broke_off, failed};
 use super::health::UpstreamHealth;
 use super::http2::{Answer, Broken, IncomingStream, Spare, translate};
 use super::interim;
+use super::no_lease::NoLease;
 use super::pool::{Lease, Pool, Sender, Wanted};
 use super::request::{Patience, Progress, RequestBody};
 use super::response::{ResponseBody, Source, binds_connection, unframe};
@@ -152,10 +153,13 @@ impl Upstream {
             loop {
                 let lease = match pool.lease(wanted).await {
                     Ok(lease) => lease,
-                    Err(why) => {
+                    Err(NoLease { why, told }) => {
                         match why.reason {
                             Reason::UpstreamBusy => open.busy = open.busy.with(at),
-                            Reason::UpstreamUnreachable | Reason::UpstreamTimeout => self.health.failed(at, &why),
+                            // One failure, however many wait for the connection that did not come about.
+                            Reason::UpstreamUnreachable | Reason::UpstreamTimeout if !told => {
+                                self.health.failed(at, &why);
+                            }
                             // What was asked for is not to be had there: that says nothing of how it is.
                             _ => {}
                         }

@@ -14,6 +14,7 @@ mod http2;
 mod interim;
 mod lookup;
 mod names;
+mod no_lease;
 mod pool;
 mod probe;
 mod proxy_protocol;

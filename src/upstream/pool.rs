@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::address::{Address, Addresses};
 use super::connect::{ConnectError, Connection, How, connect};
+use super::no_lease::NoLease;
 use super::request::RequestBody;
 use super::shared::Shared;
 use super::slot::{Slot, Stream, Use};
@@ -174,7 +175,7 @@ impl Pool {
     }
 
     /// A connection for one request: one that is there, or a new one.
-    pub(super) async fn lease(self: &Rc<Self>, wanted: Wanted) -> Result<Lease, Denial> {
+    pub(super) async fn lease(self: &Rc<Self>, wanted: Wanted) -> Result<Lease, NoLease> {
         let http2_only = match self.endpoint.scheme {
             Scheme::H2c => true,
             Scheme::Https => self.settings.http == HttpVersion::Http2,
@@ -182,7 +183,7 @@ impl Pool {
         };
         if wanted.http1 && http2_only {
             let detail = format!("{self}: to switch protocols takes HTTP/1.1");
-            return Err(Denial::because(Reason::UpstreamFailed, detail));
+            return Err(Denial::because(Reason::UpstreamFailed, detail).into());
         }
         self.follow();
         let order = self.addresses.in_order();
@@ -190,7 +191,7 @@ impl Pool {
             return Ok(lease);
         }
         if wanted.http1 || wanted.alone || !self.shared.is_possible() {
-            return self.dial(wanted, &order).await;
+            return Ok(self.dial(wanted, &order).await?);
         }
         // Many requests at once open one connection, not one each.
         let failures = self.shared.failures();
@@ -199,18 +200,18 @@ impl Pool {
             return Ok(lease);
         }
         if let Some(why) = self.shared.failed_since(failures) {
-            return Err(why);
+            return Err(NoLease { why, told: true });
         }
         // What the first connection has shown to be HTTP/1.1 is not waited for.
         if !self.shared.is_possible() {
             drop(turn);
-            return self.dial(wanted, &order).await;
+            return Ok(self.dial(wanted, &order).await?);
         }
         let dialed = self.dial(wanted, &order).await;
         if let Err(why) = &dialed {
             self.shared.has_failed(why);
         }
-        dialed
+        Ok(dialed?)
     }
 
     /// One that is there, to this address where one is named.

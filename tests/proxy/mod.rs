@@ -25,6 +25,7 @@ mod pages;
 mod pooling;
 mod rewrite;
 mod streaming;
+mod upstream_checks;
 mod upstreams;
 mod websocket;
 mod websocket_http2;

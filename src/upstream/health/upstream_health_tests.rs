@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::settings::{Ejection, EndpointHealth, HealthCheck, Scheme, Statuses};
+use crate::upstream::health::Conditions;
 use crate::upstream::testing::settings;
 
 fn endpoints(count: u16) -> Vec<Endpoint> {
@@ -76,7 +77,9 @@ fn failures_in_a_row_eject_for_a_while_and_for_longer_each_time() {
         assert_eq!(usable(&health, now + seconds(time) - Duration::from_millis(1)), positions(&[0, 2, 3]), "{time}");
         now += seconds(time);
         assert_eq!(usable(&health, now), positions(&[0, 1, 2, 3]), "{time}");
-        fail(&health, 1, 3, now);
+        fail(&health, 1, 2, now);
+        assert_eq!(usable(&health, now), positions(&[0, 1, 2, 3]), "it is counted anew");
+        fail(&health, 1, 1, now);
     }
     now += seconds(25 + 25);
     assert_eq!(usable(&health, now), positions(&[0, 1, 2, 3]));
@@ -153,6 +156,19 @@ fn where_too_few_are_well_all_get_requests() {
     assert_eq!(after(1, 4), positions(&[0, 1, 2, 3]));
     assert_eq!(after(0, 3), positions(&[3]));
     assert_eq!(after(0, 4), positions(&[]), "never means never");
+}
+
+#[test]
+fn operators_are_told_that_too_few_are_well() {
+    let health = EndpointHealth { check: Some(checking()), panic_below: 50, ..EndpointHealth::default() };
+    let settings = Arc::new(UpstreamSettings { health, ..settings(endpoints(4)) });
+    let conditions = Conditions::new(std::slice::from_ref(&settings));
+    let health = conditions.of(&settings);
+    let panics = |at| {
+        checked(&health, at, false);
+        conditions.standings()[0].panic
+    };
+    assert_eq!([0, 1, 2].map(panics), [false, false, true]);
 }
 
 #[test]

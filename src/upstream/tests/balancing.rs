@@ -1,7 +1,8 @@
 //! Which endpoint gets a request.
 
 use super::*;
-use crate::model::settings::{Balance, HashKey};
+use crate::model::settings::{Balance, Ejection, EndpointHealth, HashKey, Retries, Statuses};
+use crate::upstream::choice::Set;
 
 fn asking(tenant: &'static str) -> Request<http_body_util::Empty<Bytes>> {
     let request = Request::get("/").header("host", "a").header("x-tenant", tenant);
@@ -36,6 +37,73 @@ async fn the_one_with_fewer_requests_gets_the_next() {
         assert_eq!(text(held.await.unwrap().unwrap()).await, "ok");
     })
     .await;
+}
+
+#[tokio::test]
+async fn fewer_is_meant_by_weight() {
+    on_one_thread(async {
+        let (a, b) = (Origin::new().await, Origin::new().await);
+        let endpoints = vec![Endpoint { weight: 3, ..a.endpoint() }, b.endpoint()];
+        let upstream = upstream(UpstreamSettings { balance: Balance::LeastRequests, ..settings(endpoints) });
+        let mut held = Vec::new();
+        let mut asked = [0, 0];
+        for _ in 0..4 {
+            let request = forwarding(&upstream, get());
+            let (at, mut wire) = tokio::select! {
+                wire = a.accept() => (0, wire),
+                wire = b.accept() => (1, wire),
+            };
+            wire.head().await;
+            asked[at] += 1;
+            held.push((request, wire));
+        }
+        assert_eq!(asked, [3, 1]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_could_not_be_reached_a_moment_ago_comes_last() {
+    on_one_thread(async {
+        let (gone, well) = (Origin::new().await.endpoint(), Origin::new().await);
+        let retries = Retries { attempts: 0, budget_percent: 1 };
+        let upstream = upstream(UpstreamSettings { retries, ..settings(vec![gone, well.endpoint()]) });
+        assert!(forward(&upstream, get()).await.is_err());
+        let chosen = turns(&upstream, 3);
+        assert!(!upstream.pools()[0].is_avoided() || chosen == [1, 1, 1], "{chosen:?}");
+        let mut none_else = Set::of(std::iter::once(0));
+        assert!(upstream.chooser.choose(upstream.pools(), &mut none_else, None, &upstream.health).is_some());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_comes_back_gets_fewer_turns() {
+    on_one_thread(async {
+        let (a, b) = (Origin::new().await, Origin::new().await);
+        let time = Duration::from_millis(1);
+        let (failures, max_percent, statuses) = (1, 100, Statuses::default());
+        let ejection = Ejection { failures, base_time: time, max_time: time, max_percent, statuses };
+        let slow_start = Some(Duration::from_secs(6000));
+        let health = EndpointHealth { ejection: Some(ejection), slow_start, ..EndpointHealth::default() };
+        let upstream = upstream(UpstreamSettings { health, ..settings(vec![a.endpoint(), b.endpoint()]) });
+        let share = || turns(&upstream, 110).iter().filter(|at| **at == 0).count();
+        assert_eq!(share(), 55);
+        upstream.health.failed(0, &"no");
+        while turns(&upstream, 1) != [0] {
+            tokio::task::yield_now().await;
+        }
+        let share = share();
+        assert!((9..=11).contains(&share), "{share}");
+    })
+    .await;
+}
+
+/// Whose turn it is, so many times.
+fn turns(upstream: &Shared, count: usize) -> Vec<u32> {
+    let chooser = &upstream.chooser;
+    let turn = || chooser.choose(upstream.pools(), &mut chooser.all(), None, &upstream.health).map(|(at, _)| at);
+    (0..count).filter_map(|_| turn()).collect()
 }
 
 #[tokio::test]

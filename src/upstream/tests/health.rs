@@ -90,6 +90,77 @@ async fn an_endpoint_that_cannot_be_reached_or_does_not_answer_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_connection_that_several_wait_for_and_does_not_come_about_is_one_failure() {
+    on_one_thread(async {
+        let origin = Origin::new().await;
+        let mut settings = with(ejection(2, Statuses::default()), &[]);
+        settings.endpoints = vec![Endpoint { scheme: Scheme::H2c, ..origin.endpoint() }];
+        let upstream = upstream(settings);
+        for requests in [5, 1] {
+            let requests: Vec<_> = (0..requests).map(|_| forwarding(&upstream, get())).collect();
+            let mut wire = origin.accept().await;
+            wire.expect("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+            drop(wire);
+            for request in requests {
+                assert_eq!(request.await.unwrap().unwrap_err().reason, Reason::UpstreamUnreachable);
+            }
+        }
+        assert_eq!(forward(&upstream, get()).await.unwrap_err().reason, Reason::UpstreamUnhealthy, "two were enough");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_an_endpoint_does_not_offer_is_no_failure_of_it() {
+    on_one_thread(async {
+        let origin = Origin::new().await;
+        let mut settings = with(ejection(1, Statuses::default()), &[]);
+        settings.endpoints = vec![Endpoint { scheme: Scheme::H2c, ..origin.endpoint() }];
+        let upstream = upstream(settings);
+        let mut switching = get();
+        switching.headers_mut().insert("upgrade", "websocket".parse().unwrap());
+        for _ in 0..2 {
+            let denial = forward(&upstream, switching.clone()).await.unwrap_err();
+            assert_eq!(denial.reason, Reason::UpstreamFailed);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_shorter_time_counts_and_blames_only_who_had_all_of_the_upstreams_own() {
+    on_one_thread(async {
+        let (slow, gone) = (Origin::new().await, Origin::new().await.endpoint());
+        let reasons = async |upstream: &Shared, within| {
+            let within = Some(Duration::from_millis(within));
+            let mut reasons = Vec::new();
+            for _ in 0..2 {
+                reasons.push(forward_within(upstream, get(), within).await.unwrap_err().reason);
+            }
+            reasons
+        };
+        let with_total = |total| {
+            let mut settings = with(ejection(1, Statuses::default()), &[&slow]);
+            settings.timeouts.total = Some(Duration::from_millis(total));
+            settings
+        };
+        let route = upstream(with_total(50_000));
+        assert_eq!(reasons(&route, 50).await, [Reason::UpstreamTimeout; 2], "a route that waits for less");
+        let own = upstream(with_total(50));
+        assert_eq!(reasons(&own, 50_000).await, [Reason::UpstreamTimeout, Reason::UpstreamUnhealthy]);
+
+        let mut two = with_total(500);
+        two.endpoints.insert(0, gone);
+        two.retries = Retries { attempts: 1, budget_percent: 1 };
+        let two = upstream(two);
+        let first = reasons(&two, 50_000).await;
+        assert_eq!(first, [Reason::UpstreamTimeout; 2], "part of the time went to the one that is gone");
+        assert_eq!(forward(&two, get()).await.unwrap_err().reason, Reason::UpstreamUnhealthy);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn clients_that_break_off_and_kept_connections_that_close_count_against_nobody() {
     on_one_thread(async {
         let origin = Origin::new().await;
@@ -102,6 +173,14 @@ async fn clients_that_break_off_and_kept_connections_that_close_count_against_no
         wire.head().await;
         assert_eq!(request.await.unwrap().unwrap_err().reason, Reason::BodyIncomplete);
         drop(sender);
+        wire.closed().await;
+
+        let (sender, body) = bodies::channel();
+        let request = forwarding(&upstream, Request::post("/").header("host", "a").body(body).unwrap());
+        let mut wire = origin.accept().await;
+        wire.head().await;
+        sender.send(Err("gone".into())).unwrap();
+        assert_eq!(request.await.unwrap().unwrap_err().reason, Reason::BodyIncomplete);
         wire.closed().await;
 
         let first = forwarding(&upstream, get());

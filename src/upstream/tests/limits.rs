@@ -99,6 +99,7 @@ async fn who_leaves_gives_up_its_place() {
         let mut wire = origin.accept().await;
         let (one, two) = (waiting(&upstream, "/1", 0).await, waiting(&upstream, "/2", 1).await);
         let three = waiting(&upstream, "/3", 2).await;
+        assert_eq!(forward(&upstream, asking("/4")).await.unwrap_err().reason, Reason::UpstreamBusy, "three may wait");
         // Before it is called, and in the moment in which it is.
         two.abort();
         assert!(two.await.unwrap_err().is_cancelled());
@@ -125,6 +126,15 @@ async fn a_connection_that_ends_makes_room_for_a_new_one() {
         let next = waiting(&upstream, "/1", 0).await;
         drop(wire);
         assert_eq!(first.await.unwrap().unwrap_err().reason, Reason::UpstreamFailed);
+        let mut wire = origin.serve().await;
+        is_served(next).await;
+
+        // Given up: the connection is closed some time after its request is over.
+        let given_up = forwarding(&upstream, asking("/2"));
+        wire.head().await;
+        let next = waiting(&upstream, "/3", 0).await;
+        given_up.abort();
+        wire.closed().await;
         origin.serve().await;
         is_served(next).await;
     })

@@ -62,12 +62,25 @@ where
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<BodyError>,
 {
+    forward_within(upstream, request, None).await
+}
+
+/// For a route that waits for so long.
+async fn forward_within<B>(
+    upstream: &Shared,
+    request: Request<B>,
+    within: Option<Duration>,
+) -> Result<Response<ResponseBody>, Denial>
+where
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<BodyError>,
+{
     let (mut head, body) = request.into_parts();
     head.version = Version::HTTP_11;
     frame(&mut head, &body)?;
     let (body, progress) = RequestBody::new(body, None);
     let client = std::net::SocketAddr::from(([192, 0, 2, 7], 4711));
-    upstream.send(Request::from_parts(head, body), &progress, client, None).await
+    upstream.send(Request::from_parts(head, body), &progress, client, within).await
 }
 
 /// Forwards in a task of its own, so that the test can be the origin meanwhile.

@@ -45,6 +45,33 @@ async fn a_kept_connection_that_closes_under_a_request_is_nobodys_error() {
 }
 
 #[tokio::test]
+async fn after_one_kept_connection_that_closed_no_other_is_tried() {
+    on_one_thread(async {
+        let origin = Origin::new().await;
+        let upstream = upstream(settings(vec![origin.endpoint()]));
+        let both = [forwarding(&upstream, get()), forwarding(&upstream, get())];
+        let (mut one, mut two) = (origin.accept().await, origin.accept().await);
+        one.head().await;
+        two.head().await;
+        one.say(OK).await;
+        two.say(OK).await;
+        for request in both {
+            assert_eq!(text(request.await.unwrap().unwrap()).await, "ok");
+        }
+        assert_eq!(upstream.counts(), (2, 2));
+        let request = forwarding(&upstream, get());
+        // The other one stays open, and hears nothing.
+        let _other = tokio::select! {
+            _ = one.head() => { drop(one); two }
+            _ = two.head() => { drop(two); one }
+        };
+        origin.serve().await;
+        assert_eq!(text(request.await.unwrap().unwrap()).await, "ok");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn after_a_byte_of_an_answer_nothing_is_sent_again() {
     for begun in ["H", "HTTP/1.1 200 OK\r\ncontent-le"] {
         on_one_thread(async {

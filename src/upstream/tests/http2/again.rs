@@ -18,6 +18,7 @@ async fn what_the_upstream_refused_is_sent_again_with_its_body() {
         assert_eq!(asked.body().await, b"data");
         asked.answer();
         assert_eq!(text(request.await.unwrap().unwrap()).await, "ok");
+        assert_eq!(upstream.load().retries(), [0, 0, 1, 0]);
 
         let request = forwarding(&upstream, post("data"));
         peer.asked().await.respond.send_reset(Code::REFUSED_STREAM);
@@ -70,6 +71,21 @@ async fn without_attempts_nothing_refused_is_sent_again() {
         let request = forwarding(&upstream(UpstreamSettings { retries, ..settings }), get());
         let mut peer = Peer::accept(&origin).await;
         peer.asked().await.respond.send_reset(Code::REFUSED_STREAM);
+        assert_eq!(request.await.unwrap().unwrap_err().reason, Reason::UpstreamFailed);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_attempts_nothing_of_a_lost_connection_is_sent_again() {
+    on_one_thread(async {
+        let (origin, settings) = http2().await;
+        let retries = Retries { attempts: 0, ..Retries::default() };
+        let upstream = upstream(UpstreamSettings { retries, ..settings });
+        let mut peer = one_answered(&origin, &upstream).await;
+        let request = forwarding(&upstream, get());
+        let _asked = peer.asked().await;
+        peer.says(Goodbye::Gone);
         assert_eq!(request.await.unwrap().unwrap_err().reason, Reason::UpstreamFailed);
     })
     .await;

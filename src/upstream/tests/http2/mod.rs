@@ -6,6 +6,7 @@ mod bodies;
 mod connections;
 mod interim;
 mod negotiation;
+mod queue;
 
 use h2::server::{Builder, SendResponse};
 use h2::{Reason as Code, RecvStream};
