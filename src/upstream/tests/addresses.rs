@@ -39,11 +39,10 @@ async fn origins<const N: usize>() -> [Origin; N] {
 
 fn named(scheme: Scheme) -> UpstreamSettings {
     let endpoint = Endpoint { scheme, host: NAME.into(), port: 8080, weight: 1 };
-    UpstreamSettings {
-        dns_refresh: Some(Duration::from_millis(1)),
-        host_header: HostHeader::Endpoint,
-        ..settings(vec![endpoint])
-    }
+    let mut settings = settings(vec![endpoint]);
+    // Nothing is closed for having been idle.
+    settings.timeouts.idle = Duration::from_secs(600);
+    UpstreamSettings { dns_refresh: Some(Duration::from_millis(1)), host_header: HostHeader::Endpoint, ..settings }
 }
 
 fn with(settings: UpstreamSettings) -> (Rc<Shared>, Arc<UpstreamHealth>) {
