@@ -142,6 +142,7 @@ impl Api {
         let staleness = shared.revocations.staleness(now);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
             phase: phase.to_owned(),
             reasons,
             uptime_seconds: now.since(self.started_at).as_secs(),

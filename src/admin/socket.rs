@@ -2,18 +2,22 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::model::Entropy;
 
-/// An open socket; its file goes when it is dropped.
+/// An open socket; its file goes when it is dropped, unless it is somebody else's.
 #[derive(Debug)]
 pub struct AdminSocket {
     listener: UnixListener,
     path: PathBuf,
     file: (u64, u64),
+    is_ours: Arc<AtomicBool>,
 }
 
 /// Why a socket cannot be opened.
@@ -45,7 +49,22 @@ impl AdminSocket {
         let _ = fs::remove_file(private.join("s"));
         let _ = fs::remove_dir(&private);
         let (listener, file) = opened.map_err(|problem| error(describe(&problem, parent)))?;
-        Ok(Self { listener, path: path.to_owned(), file })
+        Ok(Self { listener, path: path.to_owned(), file, is_ours: Arc::new(AtomicBool::new(true)) })
+    }
+
+    /// One that another process has opened there, and whose file stays that process's until [`AdminSocket::ownership`]
+    /// says otherwise.
+    pub fn adopt(path: &Path, socket: OwnedFd) -> Result<Self, SocketError> {
+        let error = |problem: io::Error| SocketError { path: path.to_owned(), problem: problem.to_string() };
+        let file = identity(path).map_err(error)?;
+        let listener = UnixListener::from(socket);
+        listener.set_nonblocking(true).map_err(error)?;
+        Ok(Self { listener, path: path.to_owned(), file, is_ours: Arc::default() })
+    }
+
+    /// Whether its file goes when it is dropped.
+    pub fn ownership(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_ours)
     }
 
     /// Another handle to the listener, non-blocking.
@@ -62,7 +81,7 @@ impl AdminSocket {
 impl Drop for AdminSocket {
     fn drop(&mut self) {
         // Only our own: another instance may have replaced it.
-        if identity(&self.path).is_ok_and(|file| file == self.file) {
+        if self.is_ours.load(Ordering::Acquire) && identity(&self.path).is_ok_and(|file| file == self.file) {
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -29,6 +29,9 @@ pub(super) struct Parts {
     pub(super) api: Arc<Api>,
     pub(super) admin: AdminSockets,
     pub(super) reloader: Option<Reloader>,
+    /// Cancelled once the admin plane may accept, and once it is to accept no more.
+    pub(super) open: CancellationToken,
+    pub(super) closed: CancellationToken,
     pub(super) stop: CancellationToken,
 }
 
@@ -48,7 +51,7 @@ pub(super) fn start(parts: Parts) -> Result<JoinHandle<()>, StartError> {
 }
 
 async fn run(parts: Parts) {
-    let Parts { readiness, in_force, store, api, admin, reloader, stop } = parts;
+    let Parts { readiness, in_force, store, api, admin, reloader, open, closed, stop } = parts;
     let shared = in_force.shared.load_full();
     let follower = (Audience::of(&shared), store.handle());
     tokio::task::spawn_local(forever("following the revocation log", move || {
@@ -71,25 +74,42 @@ async fn run(parts: Parts) {
     let opened = (|| {
         if let Some(listener) = health {
             let acceptor = Acceptor::Tcp(tokio::net::TcpListener::from_std(listener)?);
-            tokio::task::spawn_local(serve(acceptor, move |request| {
+            let serving = serve(acceptor, move |request| {
                 let health = health_answers.clone();
                 async move { health.answer(&request) }
-            }));
+            });
+            tokio::task::spawn_local(between(open.clone(), closed.clone(), serving));
         }
         if let Some(socket) = &owner {
             let acceptor = Acceptor::Unix(tokio::net::UnixListener::from_std(socket.listener()?)?);
-            tokio::task::spawn_local(operations(acceptor, Guard::Owner, api.clone()));
+            let serving = operations(acceptor, Guard::Owner, api.clone());
+            tokio::task::spawn_local(between(open.clone(), closed.clone(), serving));
         }
         if let Some((listener, guard)) = tcp {
             let acceptor = Acceptor::Tcp(tokio::net::TcpListener::from_std(listener)?);
-            tokio::task::spawn_local(operations(acceptor, guard, api));
+            tokio::task::spawn_local(between(open.clone(), closed.clone(), operations(acceptor, guard, api)));
         }
         Ok::<_, std::io::Error>(())
     })();
     if let Err(problem) = opened {
         tracing::error!(%problem, "the admin plane is not served");
     }
-    stop.cancelled().await;
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = closed.cancelled() => {
+            drop(owner);
+            stop.cancelled().await;
+        }
+    }
+}
+
+/// Serves from when it may until it is to accept no more; what has been accepted is answered.
+async fn between(open: CancellationToken, closed: CancellationToken, serving: impl Future<Output = ()>) {
+    open.cancelled().await;
+    tokio::select! {
+        () = serving => {}
+        () = closed.cancelled() => {}
+    }
 }
 
 /// Keeps the keys of whichever issuers are in force.

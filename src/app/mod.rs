@@ -9,6 +9,7 @@ mod check;
 mod fixed;
 mod generation;
 mod listeners;
+pub mod notify;
 mod order;
 mod prints;
 pub mod process;
@@ -17,6 +18,7 @@ mod running;
 pub mod signals;
 mod sockets;
 mod source;
+mod upgrade;
 mod watch;
 mod workers;
 
@@ -28,12 +30,14 @@ use tokio_util::sync::CancellationToken;
 
 pub use running::{Drained, Running};
 pub use source::Source;
+pub use upgrade::{Inheritance, Line, Program, Upgrade};
 
 use self::generation::Generation;
 use self::listeners::Listeners;
 use self::reload::{InForce, Reloader};
 use self::sockets::Sockets;
 use self::source::Traits;
+use self::upgrade::AdminDoors;
 use self::workers::{WorkerParts, Workers};
 use crate::admin::{self, Api, Operations, Readiness, Reloads};
 use crate::edge::{Drain, ListenError};
@@ -79,6 +83,20 @@ impl App {
     /// Starts everything; returns once all listeners are open and all workers serve. Needs no runtime, and waits for
     /// nothing outside this machine: whether store and issuers can be reached shows in [`Running::ready`].
     pub fn start(settings: Settings, options: Options) -> Result<Running, StartError> {
+        Self::start_with(settings, options, None)
+    }
+
+    /// The same with sockets of a process whose place is to be taken; where there are any, nothing is accepted before
+    /// [`Running::take_over`].
+    pub fn start_with(
+        settings: Settings,
+        options: Options,
+        inheritance: Option<Inheritance>,
+    ) -> Result<Running, StartError> {
+        let open = CancellationToken::new();
+        if inheritance.is_none() {
+            open.cancel();
+        }
         let Options { clock, entropy, source } = &options;
         let metrics = metrics(&settings);
         let observer: Arc<dyn Observer> = metrics.clone();
@@ -86,8 +104,11 @@ impl App {
         let Generation { settings, shared, .. } = &*generation;
         let store = Store::open(&settings.store, clock.clone(), observer.clone())?;
         let checker = Checker::new(&generation.conditions, entropy.clone())?;
-        let sockets = Sockets::open(settings, clock, entropy, &observer)?;
-        let (addresses, listeners) = (sockets.addresses(), Listeners::new(sockets.listeners));
+        let sockets = Sockets::open(settings, inheritance, clock, entropy, &observer)?;
+        let admin = AdminDoors::new(&sockets.admin, settings);
+        let admin = admin.map_err(|problem| StartError::Failed(format!("a socket cannot be held: {problem}")))?;
+        let (addresses, taken) = (sockets.addresses(), sockets.taken);
+        let listeners = Listeners::new(sockets.listeners);
 
         let readiness = Arc::new(Readiness::new(metrics.clone()));
         let (drain, stop) = (Drain::new(), CancellationToken::new());
@@ -118,6 +139,7 @@ impl App {
             generation: generation.clone(),
             store: store.handle(),
             listeners: listeners.all(),
+            open: open.clone(),
             drain: drain.clone(),
             stop: stop.clone(),
         })?;
@@ -139,6 +161,8 @@ impl App {
             api,
             admin: sockets.admin,
             reloader,
+            open: open.clone(),
+            closed: admin.closed.clone(),
             stop: stop.clone(),
         });
         let background = match background {
@@ -158,6 +182,10 @@ impl App {
             workers,
             background,
             settings,
+            shared: in_force.shared,
+            admin,
+            taken,
+            open,
             reloads,
             has_source: source.is_some(),
         })

@@ -4,16 +4,26 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::listeners::Listeners;
+use super::notify;
 use super::sockets::Addresses;
+use super::upgrade::AdminDoors;
 use super::workers::Workers;
 use crate::admin::{Readiness, ReloadView, Reloads};
 use crate::edge::Drain;
+use crate::gate::Shared;
 use crate::model::settings::{Bind, Settings};
+
+/// How long clients that are idle are waited for after an upgrade: a little longer than their connections do by themselves.
+const LAST_CALL: Duration = Duration::from_secs(6);
+/// How often it is looked whether any are left.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A Portcullis that runs. Dropping it ends it at once.
 pub struct Running {
@@ -25,6 +35,12 @@ pub struct Running {
     pub(super) workers: Workers,
     pub(super) background: Option<JoinHandle<()>>,
     pub(super) settings: Arc<ArcSwap<Settings>>,
+    pub(super) shared: Arc<ArcSwap<Shared>>,
+    pub(super) admin: AdminDoors,
+    /// What the sockets are for that another process had opened.
+    pub(super) taken: Vec<String>,
+    /// Cancelled once connections may be accepted.
+    pub(super) open: CancellationToken,
     pub(super) reloads: Reloads,
     pub(super) has_source: bool,
 }
@@ -93,6 +109,16 @@ impl Running {
         self.readiness.started().await
     }
 
+    /// Tells the service manager once new requests are welcome. Needs a runtime.
+    pub fn tell_once_ready(&self) {
+        let readiness = self.readiness.clone();
+        tokio::spawn(async move {
+            if readiness.started().await {
+                notify::send("READY=1");
+            }
+        });
+    }
+
     /// Waits until a worker has broken off. What is left should be ended then: it serves with less than was asked for.
     pub async fn failed(&mut self) {
         self.workers.one_ended().await;
@@ -111,6 +137,30 @@ impl Running {
         tokio::time::sleep(server.drain_delay).await;
         self.drain.begin();
         let outcome = match tokio::time::timeout(server.shutdown_grace, self.workers.all_ended()).await {
+            Ok(()) => Drained::Completely,
+            Err(_) => Drained::CutOff,
+        };
+        self.stop_now();
+        outcome
+    }
+
+    /// Ends it after an [`Upgrade`](super::Upgrade), while another process accepts: clients that are idle are waited for,
+    /// so that none sends a request into a connection that is being closed; then as [`Running::shutdown`].
+    pub async fn finish(mut self) -> Drained {
+        self.unready();
+        self.admin.let_go();
+        let grace = self.settings.load().server.shutdown_grace;
+        let quiet = async {
+            while self.listeners.all().iter().any(|listener| listener.connections() > 0) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let begun = Instant::now();
+        // Its end is no error here.
+        let _ = tokio::time::timeout(LAST_CALL.min(grace), quiet).await;
+        self.drain.begin();
+        let left = grace.saturating_sub(begun.elapsed());
+        let outcome = match tokio::time::timeout(left, self.workers.all_ended()).await {
             Ok(()) => Drained::Completely,
             Err(_) => Drained::CutOff,
         };

@@ -9,6 +9,7 @@ pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    upgrade: Signal,
 }
 
 /// What a signal asks for.
@@ -18,6 +19,8 @@ pub enum Asked {
     End(&'static str),
     /// To read the configuration again: `SIGHUP`.
     Reload,
+    /// To start the program again and hand over to it: `SIGUSR2`.
+    Upgrade,
 }
 
 impl Signals {
@@ -27,6 +30,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            upgrade: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -36,6 +40,7 @@ impl Signals {
             _ = self.terminate.recv() => Asked::End("SIGTERM"),
             _ = self.interrupt.recv() => Asked::End("SIGINT"),
             _ = self.hangup.recv() => Asked::Reload,
+            _ = self.upgrade.recv() => Asked::Upgrade,
         }
     }
 

@@ -1,10 +1,12 @@
 //! Opens everything that listens, before anything is served.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::StartError;
+use super::upgrade::{self, Inheritance};
 use crate::admin::{AdminSocket, Guard};
 use crate::edge::Listener;
 use crate::model::settings::{AdminTcp, Settings};
@@ -14,6 +16,8 @@ use crate::model::{Clock, Entropy, Observer};
 pub(super) struct Sockets {
     pub(super) listeners: Vec<Arc<Listener>>,
     pub(super) admin: AdminSockets,
+    /// What those are for that another process had opened.
+    pub(super) taken: Vec<String>,
 }
 
 /// Of the admin plane.
@@ -35,9 +39,11 @@ pub(super) struct Addresses {
 }
 
 impl Sockets {
-    /// Opens what the settings name, or nothing at all.
+    /// Opens what the settings name, or nothing at all. What another process has opened stays its own until this one is
+    /// told to go: it is given away already, so that it stays open should this one fail.
     pub(super) fn open(
         settings: &Settings,
+        inheritance: Option<Inheritance>,
         clock: &Arc<dyn Clock>,
         entropy: &Arc<dyn Entropy>,
         observer: &Arc<dyn Observer>,
@@ -46,15 +52,34 @@ impl Sockets {
             // First what is wrong with certificates, which is another kind of mistake than an occupied port.
             Listener::check(listener, &**clock).map_err(|problem| StartError::Configuration(problem.to_string()))?;
         }
-        let listeners = settings
-            .listeners
-            .iter()
-            .map(|listener| Listener::open(listener.clone(), clock.clone(), observer.clone()).map(Arc::new))
-            .collect::<Result<_, _>>()?;
-        let health = settings.health.as_ref().map(|health| tcp("health.bind", health.bind)).transpose()?;
-        let owner = settings.admin.socket.as_deref().map(|path| AdminSocket::bind(path, &**entropy)).transpose();
-        let admin_tcp = settings.admin.tcp.as_ref().map(guarded).transpose()?;
+        let mut inheritance = inheritance.unwrap_or_default();
+        let mut listeners = Vec::with_capacity(settings.listeners.len());
+        for listener in &settings.listeners {
+            let socket = upgrade::inherited(&mut inheritance, &listener.name, &listener.bind);
+            let is_inherited = socket.is_some();
+            let listener = Listener::open_with(listener.clone(), socket, clock.clone(), observer.clone())?;
+            if is_inherited {
+                listener.give_away();
+            }
+            listeners.push(Arc::new(listener));
+        }
+        let health = settings.health.as_ref().map(|health| {
+            let socket = inheritance.tcp("health", health.bind);
+            tcp("health.bind", health.bind, socket)
+        });
+        let health = health.transpose()?;
+        let owner = settings.admin.socket.as_deref().map(|path| match inheritance.unix("admin.socket", path) {
+            Some(socket) => AdminSocket::adopt(path, socket),
+            None => AdminSocket::bind(path, &**entropy),
+        });
+        let owner = owner.transpose();
+        let admin_tcp = settings.admin.tcp.as_ref().map(|settings| {
+            let socket = inheritance.tcp("admin", settings.bind);
+            guarded(settings, socket)
+        });
+        let admin_tcp = admin_tcp.transpose()?;
         Ok(Self {
+            taken: inheritance.taken(),
             listeners,
             admin: AdminSockets {
                 health,
@@ -75,15 +100,18 @@ impl Sockets {
     }
 }
 
-fn guarded(settings: &AdminTcp) -> Result<(TcpListener, Guard), StartError> {
-    let listener = tcp("admin.bind", settings.bind)?;
+fn guarded(settings: &AdminTcp, socket: Option<OwnedFd>) -> Result<(TcpListener, Guard), StartError> {
+    let listener = tcp("admin.bind", settings.bind, socket)?;
     let bind = listener.local_addr().unwrap_or(settings.bind);
     Ok((listener, Guard::Token { bind, token: settings.token.clone() }))
 }
 
-fn tcp(key: &str, bind: SocketAddr) -> Result<TcpListener, StartError> {
+fn tcp(key: &str, bind: SocketAddr, socket: Option<OwnedFd>) -> Result<TcpListener, StartError> {
     let open = || {
-        let listener = TcpListener::bind(bind)?;
+        let listener = match socket {
+            Some(socket) => TcpListener::from(socket),
+            None => TcpListener::bind(bind)?,
+        };
         listener.set_nonblocking(true)?;
         Ok(listener)
     };

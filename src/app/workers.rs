@@ -23,6 +23,8 @@ pub(super) struct WorkerParts {
     pub(super) generation: Arc<Generation>,
     pub(super) store: Store,
     pub(super) listeners: Vec<Arc<Listener>>,
+    /// Cancelled once they may accept.
+    pub(super) open: CancellationToken,
     pub(super) drain: Drain,
     pub(super) stop: CancellationToken,
 }
@@ -131,14 +133,22 @@ fn run(parts: WorkerParts, orders: Orders, started: &std::sync::mpsc::Sender<Res
     };
     let local = LocalSet::new();
     local.block_on(&runtime, async {
-        let WorkerParts { generation, store, listeners, drain, stop } = parts;
+        let WorkerParts { generation, store, listeners, open, drain, stop } = parts;
         let shed_above = generation.settings.server.shed_above;
         let proxy = gate(&generation, store).and_then(|gate| proxy(&generation, gate, None));
         match proxy {
             Ok(proxy) => {
                 let current = Rc::new(Current::new(proxy.with_drain(drain.child())));
                 let server = Rc::new(Server::new(current.clone(), &drain, shed_above));
-                listeners.into_iter().for_each(|listener| server.open(listener));
+                if open.is_cancelled() {
+                    listeners.into_iter().for_each(|listener| server.open(listener));
+                } else {
+                    let server = server.clone();
+                    tokio::task::spawn_local(async move {
+                        open.cancelled().await;
+                        listeners.into_iter().for_each(|listener| server.open(listener));
+                    });
+                }
                 let _ = started.send(Ok(()));
                 tokio::task::spawn_local(carry_out(orders, current, server.clone()));
                 tokio::select! {

@@ -28,6 +28,15 @@ impl Failure {
         Self::Usage(message.into())
     }
 
+    /// The message, where it has not been said already.
+    pub(super) fn message(&self) -> Option<String> {
+        match self {
+            Self::Failed(message) | Self::Usage(message) => Some(message.clone()),
+            Self::Configuration(problems) => Some(problems.to_string()),
+            Self::Said(_) => None,
+        }
+    }
+
     /// Says it on standard error; the exit code.
     pub(super) fn report(self) -> ExitCode {
         match self {

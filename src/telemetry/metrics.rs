@@ -58,6 +58,11 @@ impl Metrics {
         }
     }
 
+    /// An upgrade has come to nothing.
+    pub fn upgrade_failed(&self) {
+        self.counts.reloads.upgrade_failed();
+    }
+
     /// A reload has ended.
     pub fn reload(&self, applied: bool) {
         self.counts.reloads.ended(applied);

@@ -1,4 +1,4 @@
-//! What is told of the configuration in force and of reloads.
+//! What is told of the configuration in force, of reloads and of upgrades.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,12 +17,17 @@ use crate::model::Timestamp;
 pub(super) struct ReloadCounts {
     applied: AtomicU64,
     refused: AtomicU64,
+    failed_upgrades: AtomicU64,
     in_force: ArcSwapOption<(Arc<str>, Timestamp)>,
 }
 
 impl ReloadCounts {
     pub(super) fn ended(&self, applied: bool) {
         if applied { &self.applied } else { &self.refused }.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn upgrade_failed(&self) {
+        self.failed_upgrades.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn in_force(&self, digest: &str, since: Timestamp) {
@@ -34,6 +39,9 @@ impl ReloadCounts {
         for (outcome, count) in [("applied", &self.applied), ("refused", &self.refused)] {
             counter(&mut family, &[("outcome", outcome)], count.load(Ordering::Relaxed))?;
         }
+        let help = "Upgrades that this process has begun, by outcome; after one that succeeds it serves no metrics";
+        let mut family = counters(to, "portcullis_upgrades", help)?;
+        counter(&mut family, &[("outcome", "failed")], self.failed_upgrades.load(Ordering::Relaxed))?;
         let Some(in_force) = self.in_force.load_full() else { return Ok(()) };
         let (digest, since) = &*in_force;
         let help = "Since when the configuration of this digest is in force";

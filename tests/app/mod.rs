@@ -3,6 +3,8 @@
 mod reload;
 mod reload_process;
 mod reload_streams;
+mod upgrade;
+mod upgrade_failures;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;

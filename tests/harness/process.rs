@@ -109,6 +109,12 @@ impl Serving {
         self.stderr.wait_for(text)
     }
 
+    /// The line with this text that comes after so many others with it, once there is one.
+    #[track_caller]
+    pub fn says_after(&self, text: &str, others: usize) -> String {
+        self.stderr.wait(text, |lines| lines.iter().filter(|line| line.contains(text)).nth(others).cloned())
+    }
+
     /// The first line that it printed on standard output with this text, once there is one.
     #[track_caller]
     pub fn prints(&self, text: &str) -> String {

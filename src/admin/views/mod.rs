@@ -181,6 +181,8 @@ pub struct CreatedSession {
 pub struct Status {
     /// Its version.
     pub version: String,
+    /// Of the process.
+    pub pid: u32,
     /// `starting`, `ready` or `draining`.
     pub phase: String,
     /// What it waits for while starting.

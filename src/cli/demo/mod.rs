@@ -61,7 +61,7 @@ async fn demo(args: &Args) -> Result<(), Failure> {
     } else {
         story.print()
     }
-    serving::serve(running, &mut signals).await
+    serving::serve(running, &mut signals, None).await
 }
 
 fn hint(problem: StartError, port: u16) -> Failure {
