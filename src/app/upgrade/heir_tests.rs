@@ -14,7 +14,7 @@ fn lives(pid: u32) -> bool {
 
 #[tokio::test]
 async fn one_that_says_nothing_is_not_waited_for_and_ended() {
-    let mut heir = started(&Program::new("/bin/sh", &["-c", "sleep 600"]));
+    let mut heir = started(&Program::new("/bin/sh", &["-c", "exec sleep 600"]));
     let pid = heir.id();
     let why = heir.ready(Duration::from_millis(50)).await.unwrap_err();
     assert!(why.contains("not ready within"), "{why}");
@@ -34,7 +34,7 @@ async fn one_that_ends_tells_by_its_exit_code() {
 
 #[tokio::test]
 async fn what_it_says_is_understood_or_refused() {
-    let says = |text: &str| Program::new("/bin/sh", &["-c", &format!("echo '{text}' >&0; sleep 600")]);
+    let says = |text: &str| Program::new("/bin/sh", &["-c", &format!("echo '{text}' >&0; exec sleep 600")]);
     let mut heir = started(&says(r#"{"ready":{"taken":["health"]}}"#));
     assert_eq!(heir.ready(Duration::from_secs(20)).await.unwrap(), ["health"]);
     let mut heir = started(&says(r#"{"failed":"no luck"}"#));
