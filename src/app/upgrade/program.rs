@@ -51,7 +51,5 @@ impl Program {
 /// Where a shell has found it.
 fn on_the_path(name: &OsStr) -> Option<PathBuf> {
     let here = env::current_dir().ok()?;
-    let found =
-        env::split_paths(&env::var_os("PATH")?).map(|folder| here.join(folder).join(name)).find(|p| p.is_file());
-    found
+    env::split_paths(&env::var_os("PATH")?).map(|folder| here.join(folder).join(name)).find(|p| p.is_file())
 }
