@@ -44,7 +44,8 @@ pub(super) async fn carry_out(mut orders: Orders, current: Rc<Current>, server: 
     while let Some(order) = orders.recv().await {
         match order {
             Order::Prepare { generation, gate, done } => {
-                let outcome = workers::proxy(&generation, *gate, Some(&current.proxy()));
+                let before = current.proxy();
+                let outcome = workers::proxy(&generation, *gate, Some(&before), before.drain().clone());
                 let outcome = outcome.map(|proxy| prepared = Some(proxy)).map_err(|problem| problem.to_string());
                 // Whoever does not wait any more abandons it.
                 let _ = done.send(outcome);

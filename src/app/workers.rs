@@ -135,10 +135,10 @@ fn run(parts: WorkerParts, orders: Orders, started: &std::sync::mpsc::Sender<Res
     local.block_on(&runtime, async {
         let WorkerParts { generation, store, listeners, open, drain, stop } = parts;
         let shed_above = generation.settings.server.shed_above;
-        let proxy = gate(&generation, store).and_then(|gate| proxy(&generation, gate, None));
+        let proxy = gate(&generation, store).and_then(|gate| proxy(&generation, gate, None, drain.child()));
         match proxy {
             Ok(proxy) => {
-                let current = Rc::new(Current::new(proxy.with_drain(drain.child())));
+                let current = Rc::new(Current::new(proxy));
                 let server = Rc::new(Server::new(current.clone(), &drain, shed_above));
                 if open.is_cancelled() {
                     listeners.into_iter().for_each(|listener| server.open(listener));
@@ -172,18 +172,18 @@ pub(super) fn gate(generation: &Generation, store: Store) -> Result<Gate, StartE
     Ok(Gate::new(settings, shared.clone(), store, signer.clone())?)
 }
 
-/// One worker's proxy, with the connections of the one before where they can stay. To be called in the worker.
-pub(super) fn proxy(generation: &Generation, gate: Gate, before: Option<&Proxy>) -> Result<Proxy, StartError> {
+/// One worker's proxy, with the connections of the one before where they can stay. To be called in the worker, whose
+/// `drain` it is.
+pub(super) fn proxy(
+    generation: &Generation,
+    gate: Gate,
+    before: Option<&Proxy>,
+    drain: Drain,
+) -> Result<Proxy, StartError> {
     let Generation { settings, shared, conditions, jwks, .. } = generation;
     let upstreams = match before {
         Some(before) => before.upstreams().renewed(&settings.upstreams, conditions)?,
         None => Upstreams::new(&settings.upstreams, conditions)?,
     };
-    let (algorithms, access_log) = (&settings.dpop.algorithms, settings.log.access);
-    let proxy = Proxy::new(gate, upstreams, shared.clone(), &settings.routes, algorithms, access_log, jwks.clone());
-    let proxy = match before {
-        Some(before) => proxy.with_drain(before.drain().clone()),
-        None => proxy,
-    };
-    Ok(proxy.with_listeners(settings).with_pages(&settings.pages))
+    Ok(Proxy::new(gate, upstreams, shared.clone(), settings, jwks.clone(), drain))
 }

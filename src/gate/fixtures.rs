@@ -197,7 +197,7 @@ pub(crate) fn settings(routes: Vec<RouteSettings>) -> Settings {
         })],
         health: None,
         admin: AdminSettings { socket: None, tcp: None },
-        log: LogSettings { json: false, level: "off".into(), access: false },
+        log: LogSettings { json: false, level: "off".into(), access: true },
         store: StoreSettings {
             kind: StoreKind::Memory { file: None },
             prefix: "pc:".into(),

@@ -74,15 +74,7 @@ impl House {
         let signer = Arc::new(Signer::generate().unwrap());
         let gate = Gate::new(&settings, shared.clone(), store, signer).unwrap();
         let upstreams = Upstreams::new(&settings.upstreams, &Conditions::new(&[])).unwrap();
-        let proxy = Proxy::new(
-            gate,
-            upstreams,
-            shared,
-            &settings.routes,
-            &settings.dpop.algorithms,
-            true,
-            Bytes::from_static(JWKS.as_bytes()),
-        );
+        let proxy = Proxy::new(gate, upstreams, shared, &settings, Bytes::from_static(JWKS.as_bytes()), Drain::new());
         let listener = Listener::open(Arc::new(front), clock, Arc::new(Unobserved)).unwrap();
         let address = listener.local_addr().unwrap();
         tokio::task::spawn_local(serve(vec![Arc::new(listener)], Rc::new(proxy), Drain::new(), None));
