@@ -27,6 +27,8 @@ use crate::model::settings::{Endpoint, HttpVersion, Scheme, UpstreamSettings};
 
 /// For how long an endpoint that could not be reached is tried after the others.
 const AVOID: Duration = Duration::from_secs(1);
+/// For how long more than `max_idle` connections may be idle: a surge may come again at once.
+const SURGE: Duration = Duration::from_secs(5);
 
 /// Connections to one endpoint: those in use are counted, those at rest are kept, the last used on top.
 pub(super) struct Pool {
@@ -47,6 +49,7 @@ pub(super) struct Pool {
     in_use: Cell<usize>,
     avoid_until: Cell<Option<Instant>>,
     sweeping: Cell<bool>,
+    trimming: Cell<bool>,
     retired: Cell<bool>,
 }
 
@@ -93,13 +96,11 @@ impl Lease {
         let pool = self.slot.pool();
         // A part of a connection is given back by being dropped.
         let Sender::Http1(sender) = self.sender else { return };
-        if sender.is_ready() && !pool.retired.get() && pool.serves(&self.slot) {
-            let mut idle = pool.idle.borrow_mut();
-            if idle.len() < pool.settings.max_idle {
-                idle.push(Idle { sender, slot: Rc::downgrade(&self.slot), since: Instant::now() });
-                drop(idle);
-                pool.sweep();
-            }
+        let keeps = pool.settings.max_idle > 0 && !pool.retired.get() && pool.serves(&self.slot);
+        if keeps && sender.is_ready() {
+            pool.idle.borrow_mut().push(Idle { sender, slot: Rc::downgrade(&self.slot), since: Instant::now() });
+            pool.sweep();
+            pool.trim();
         }
     }
 
@@ -135,6 +136,7 @@ impl Pool {
             in_use: Cell::new(0),
             avoid_until: Cell::new(None),
             sweeping: Cell::new(false),
+            trimming: Cell::new(false),
             retired: Cell::new(false),
         }))
     }
@@ -369,6 +371,24 @@ impl Pool {
                     return;
                 }
             }
+        });
+    }
+
+    /// Closes what is idle beyond `max_idle`, after a while: opening a connection for each request just when there are many
+    /// would make more of them wait, and so need more connections still.
+    fn trim(self: &Rc<Self>) {
+        if self.idle.borrow().len() <= self.settings.max_idle || self.trimming.replace(true) {
+            return;
+        }
+        let pool = Rc::downgrade(self);
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(SURGE).await;
+            let Some(pool) = pool.upgrade() else { return };
+            pool.trimming.set(false);
+            let mut idle = pool.idle.borrow_mut();
+            let beyond = idle.len().saturating_sub(pool.settings.max_idle);
+            // Those that have been idle for longest.
+            idle.drain(..beyond);
         });
     }
 

@@ -47,8 +47,12 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "What is sent again after a failure: never what may have had an effect.",
     )
     .default(Given::Table),
-    Key::new("max_idle", Shape::Integer { min: 0, max: 100_000 }, "Idle connections kept per worker and endpoint.")
-        .default(Given::Integer(MAX_IDLE)),
+    Key::new(
+        "max_idle",
+        Shape::Integer { min: 0, max: 100_000 },
+        "Idle connections kept per worker and endpoint; more for a few seconds after a surge.",
+    )
+    .default(Given::Integer(MAX_IDLE)),
     Key::new("max_connections", crate::config::keys::CAP, "Connections at once per worker and endpoint.")
         .default(Given::Integer(MAX_CONNECTIONS)),
     Key::new(

@@ -200,6 +200,32 @@ async fn no_more_are_kept_than_allowed() {
 }
 
 #[tokio::test]
+async fn a_surge_is_kept_for_a_while_and_then_trimmed() {
+    on_one_thread(async {
+        let origin = Origin::new().await;
+        let upstream = upstream(UpstreamSettings { max_idle: 1, ..settings(vec![origin.endpoint()]) });
+        let requests: Vec<_> = (0..3).map(|_| forwarding(&upstream, get())).collect();
+        let mut wires = Vec::new();
+        for _ in &requests {
+            wires.push(origin.accept().await);
+        }
+        for wire in &mut wires {
+            wire.head().await;
+            wire.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        }
+        for request in requests {
+            assert_eq!(text(request.await.unwrap().unwrap()).await, "ok");
+        }
+        assert_eq!(upstream.0.pools()[0].counts(), (3, 3), "who comes next finds them");
+        for wire in wires.drain(..2) {
+            wire.closed().await;
+        }
+        assert_eq!(upstream.0.pools()[0].counts().1, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn endpoints_take_turns_and_the_unreachable_one_waits() {
     on_one_thread(async {
         let (one, two, gone) = (Origin::new().await, Origin::new().await, Origin::new().await);
