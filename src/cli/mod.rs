@@ -12,6 +12,7 @@ mod demo;
 mod failure;
 mod health;
 mod init;
+mod instance;
 mod keys;
 mod locate;
 mod maintenance;
@@ -59,7 +60,7 @@ enum Verb {
     /// Serve.
     Run(run::Args),
     /// Put the configuration in force as it is now, and say what came of it: exit code 0, or 1 and why not.
-    Reload(reload::Args),
+    Reload(instance::Instance),
     /// Say whether a configuration is good, and what it means.
     Check(check::Args),
     /// Start a protected service on this machine, with curl lines to try it.
@@ -85,7 +86,7 @@ enum Verb {
     #[command(subcommand)]
     Tokens(tokens::Verb),
     /// Show the endpoints of a running instance's upstreams: how each stands, and why.
-    Upstreams(upstreams::Args),
+    Upstreams(instance::Instance),
     /// Print a commented configuration to begin with.
     Init(init::Args),
     /// Print the JSON Schema of the configuration.

@@ -12,6 +12,7 @@ mod failure;
 mod health;
 mod http2;
 mod interim;
+mod lease;
 mod lookup;
 mod names;
 mod no_lease;

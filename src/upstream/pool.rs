@@ -6,7 +6,6 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::HeaderValue;
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::watch::Receiver;
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 
 use super::address::{Address, Addresses};
 use super::connect::{ConnectError, Connection, How, connect};
+use super::lease::{Lease, Sender, Wanted};
 use super::no_lease::NoLease;
 use super::request::RequestBody;
 use super::shared::Shared;
@@ -58,56 +58,6 @@ struct Idle {
     /// Weak, so that a connection that its peer closes stops counting at once.
     slot: Weak<Slot>,
     since: Instant,
-}
-
-/// A connection in somebody's hands, or a part of one that carries several requests. Dropped, it is closed, or its
-/// stream is reset; [`Lease::give_back`] keeps it.
-pub(super) struct Lease {
-    pub(super) sender: Sender,
-    pub(super) slot: Rc<Slot>,
-    /// Whether it has carried a request before: over HTTP/2, one that was answered.
-    pub(super) reused: bool,
-    pub(super) use_of: Use,
-}
-
-/// What a request goes out with.
-pub(super) enum Sender {
-    Http1(SendRequest<RequestBody>),
-    Http2(h2::client::SendRequest<Bytes>, Stream),
-}
-
-/// What a request wants of its connection.
-#[derive(Clone, Copy)]
-pub(super) struct Wanted {
-    /// HTTP/1.1: to switch protocols on it.
-    pub(super) http1: bool,
-    /// That nobody else's requests are on it: what it says may be taken to be said of the whole connection (f60).
-    pub(super) alone: bool,
-    /// That it has not rested: others that have may be closing just as one was.
-    pub(super) fresh: bool,
-    /// Whose it is.
-    pub(super) client: SocketAddr,
-}
-
-impl Lease {
-    /// Puts it on top of the idle ones, if the exchange is over on both sides. When it is not (an answer that came
-    /// before the request's end), who comes next would wait for somebody else's client.
-    pub(super) fn give_back(self) {
-        let pool = self.slot.pool();
-        // A part of a connection is given back by being dropped.
-        let Sender::Http1(sender) = self.sender else { return };
-        let keeps = pool.settings.max_idle > 0 && !pool.retired.get() && pool.serves(&self.slot);
-        if keeps && sender.is_ready() {
-            pool.idle.borrow_mut().push(Idle { sender, slot: Rc::downgrade(&self.slot), since: Instant::now() });
-            pool.sweep();
-            pool.trim();
-        }
-    }
-
-    /// Who is at its other end.
-    pub(super) fn pool(&self) -> &Rc<Pool> {
-        &self.use_of.pool
-    }
 }
 
 impl Pool {
@@ -348,6 +298,16 @@ impl Pool {
         }
         self.idle.borrow_mut().clear();
         self.shared.clear();
+    }
+
+    /// Puts a connection on top of the idle ones.
+    pub(super) fn keep(self: &Rc<Self>, sender: SendRequest<RequestBody>, slot: &Rc<Slot>) {
+        let keeps = self.settings.max_idle > 0 && !self.retired.get() && self.serves(slot);
+        if keeps && sender.is_ready() {
+            self.idle.borrow_mut().push(Idle { sender, slot: Rc::downgrade(slot), since: Instant::now() });
+            self.sweep();
+            self.trim();
+        }
     }
 
     /// Closes what has been idle for too long, now and then, for as long as anything is idle.

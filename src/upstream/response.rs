@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use super::BodyError;
 use super::circuit::Admitted;
 use super::http2::IncomingStream;
-use super::pool::Lease;
+use super::lease::Lease;
 
 /// Reads what the head says of the connection and removes it: returns whether the connection may carry another request.
 pub(super) fn unframe(head: &mut response::Parts, upgrade_wanted: bool) -> Result<bool, &'static str> {
