@@ -61,8 +61,16 @@ impl DevCertificates {
     /// A server certificate for these DNS names (wildcards too) and IP addresses.
     pub fn server(&mut self, names: &[&str]) -> Result<DevCertificate, DevCertificateError> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let sans = CertificateParams::new(names)?.subject_alt_names;
-        self.sign("Portcullis development server", sans, ExtendedKeyUsagePurpose::ServerAuth)
+        self.server_with("Portcullis development server", CertificateParams::new(names)?.subject_alt_names)
+    }
+
+    /// A server certificate with this common name and these SANs, whatever they are (also ones that ought to be refused).
+    pub fn server_with(
+        &mut self,
+        common_name: &str,
+        sans: Vec<SanType>,
+    ) -> Result<DevCertificate, DevCertificateError> {
+        self.sign(common_name, sans, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
     /// A client certificate with this common name, SAN URIs and SAN DNS names.

@@ -18,6 +18,7 @@ use super::proxy_protocol;
 use super::request::RequestBody;
 use super::slot::Slot;
 use super::tls::{EndpointTls, H2};
+use super::verify::told;
 use crate::model::settings::{Endpoint, ProxyProtocol, Scheme, UpstreamTimeouts};
 
 /// Most bytes that are held of an answer between its two sockets: of a connection of HTTP/1.1, of a stream of HTTP/2.
@@ -35,8 +36,11 @@ pub(super) enum ConnectError {
     #[error("{0}")]
     Tcp(io::Error),
     /// The certificate is not trusted, or it is no TLS.
-    #[error("TLS: {0}")]
+    #[error("TLS: {}", told(.0))]
     Tls(io::Error),
+    /// The certificate of a session that was resumed.
+    #[error("TLS: the endpoint's certificate has expired since the session began that was resumed")]
+    Expired,
     /// hyper would not start.
     #[error("{0}")]
     Http(hyper::Error),
@@ -91,7 +95,8 @@ pub(super) async fn connect(endpoint: &Endpoint, how: &How<'_>, slot: Rc<Slot>) 
             }
             None => start(tcp, slot).await,
             Some(tls) => {
-                let stream = tls.connect(tcp, http1).await?;
+                let (stream, left) = tls.connect(tcp, http1).await?;
+                slot.lasts(left);
                 if stream.get_ref().1.alpn_protocol() == Some(H2) {
                     http2::start(stream, slot, timeouts.ping).await.map(Connection::Http2)
                 } else {

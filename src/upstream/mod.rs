@@ -27,6 +27,7 @@ mod shared;
 mod slot;
 mod tls;
 mod traffic;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -194,7 +194,7 @@ impl Pool {
                 idle.drain(..at);
                 return None;
             }
-            if let Some(slot) = slot.upgrade().filter(|_| sender.is_ready()) {
+            if let Some(slot) = slot.upgrade().filter(|slot| sender.is_ready() && !slot.is_closing()) {
                 let use_of = Use::new(self, slot.address().as_ref());
                 return Some(Lease { sender: Sender::Http1(sender), slot, reused: true, use_of });
             }
@@ -350,6 +350,13 @@ impl Pool {
             // Those that have been idle for longest.
             idle.drain(..beyond);
         });
+    }
+
+    /// As if the certificate of each connection at rest had expired.
+    #[cfg(test)]
+    pub(super) fn expire_idle(&self) {
+        let idle = self.idle.borrow();
+        idle.iter().filter_map(|idle| idle.slot.upgrade()).for_each(|slot| slot.lasts(Duration::ZERO));
     }
 
     #[cfg(test)]

@@ -24,6 +24,8 @@ pub(super) struct Slot {
     answered: Cell<bool>,
     /// Whether it is to carry no more requests.
     closing: Cell<bool>,
+    /// When its peer's certificate expires, where it has one.
+    until: Cell<Option<Instant>>,
     /// Where it goes, where that is one of the addresses of a name.
     address: RefCell<Option<Rc<Address>>>,
 }
@@ -38,6 +40,7 @@ impl Slot {
             idle_since: Cell::new(Instant::now()),
             answered: Cell::new(false),
             closing: Cell::new(false),
+            until: Cell::new(None),
             address: RefCell::default(),
         })
     }
@@ -87,9 +90,14 @@ impl Slot {
         self.closing.set(true);
     }
 
+    /// Its peer's certificate counts for so long.
+    pub(super) fn lasts(&self, left: Duration) {
+        self.until.set(Instant::now().checked_add(left));
+    }
+
     /// Whether it carries no more requests.
     pub(super) fn is_closing(&self) -> bool {
-        self.closing.get()
+        self.closing.get() || self.until.get().is_some_and(|until| until <= Instant::now())
     }
 }
 

@@ -2,18 +2,19 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::WantsClientCert;
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::connect::ConnectError;
-use super::names::NameVerifier;
+use super::verify::{Trust, not_after, verifier};
 use crate::crypto::digest::sha256;
 use crate::model::settings::{CertificateFiles, Endpoint, HttpVersion, UpstreamTls};
 
@@ -42,8 +43,13 @@ impl EndpointTls {
         Ok(Self { config: config.clone(), http, name })
     }
 
-    /// The handshake, in which is agreed what is spoken after it. `http1`: HTTP/2 will not do.
-    pub(super) async fn connect(&self, tcp: TcpStream, http1: bool) -> Result<TlsStream<TcpStream>, ConnectError> {
+    /// The handshake, in which is agreed what is spoken after it, and for how long the endpoint's certificate will count.
+    /// `http1`: HTTP/2 will not do.
+    pub(super) async fn connect(
+        &self,
+        tcp: TcpStream,
+        http1: bool,
+    ) -> Result<(TlsStream<TcpStream>, Duration), ConnectError> {
         let offered: &[&[u8]] = match self.http {
             HttpVersion::Http1 => &[HTTP_11],
             HttpVersion::Auto if http1 => &[HTTP_11],
@@ -53,10 +59,17 @@ impl EndpointTls {
         let alpn = offered.iter().map(|protocol| protocol.to_vec()).collect();
         let connector = TlsConnector::from(self.config.clone());
         let stream = connector.with_alpn(alpn).connect(self.name.clone(), tcp).await.map_err(ConnectError::Tls)?;
-        match stream.get_ref().1.alpn_protocol() {
+        let tls = stream.get_ref().1;
+        // A session that is resumed brings the certificate along that it began with, and nobody has looked at it again.
+        let until = tls.peer_certificates().and_then(<[_]>::first).and_then(|certificate| not_after(certificate));
+        let left = until.unwrap_or(0).saturating_sub(UnixTime::now().as_secs());
+        if left == 0 {
+            return Err(ConnectError::Expired);
+        }
+        match tls.alpn_protocol() {
             // A server that knows no ALPN would take HTTP/2 for nonsense.
             None if self.http == HttpVersion::Http2 => Err(ConnectError::NotHttp2),
-            _ => Ok(stream),
+            _ => Ok((stream, Duration::from_secs(left))),
         }
     }
 }
@@ -64,21 +77,18 @@ impl EndpointTls {
 /// One configuration for all endpoints of an upstream: they trust the same certificates and share resumed sessions
 /// (which rustls keeps apart by name).
 pub(super) fn client_config(settings: &UpstreamTls) -> Result<Arc<ClientConfig>, String> {
-    let roots = Arc::new(roots(settings)?);
+    let trust = Trust { roots: Arc::new(roots(settings)?), revoked: revoked(settings)? };
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let algorithms = provider.signature_verification_algorithms;
+    let verifier = verifier(&trust, &settings.names, &provider)?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
-        .with_root_certificates(roots.clone());
-    let mut config = match &settings.certificate {
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let config = match &settings.certificate {
         None => builder.with_no_client_auth(),
         Some(files) => own_certificate(builder, files)?,
     };
-    if !settings.names.is_empty() {
-        let verifier = NameVerifier::new(roots, algorithms, &settings.names)?;
-        config.dangerous().set_certificate_verifier(Arc::new(verifier));
-    }
     Ok(Arc::new(config))
 }
 
@@ -86,7 +96,7 @@ pub(super) fn client_config(settings: &UpstreamTls) -> Result<Arc<ClientConfig>,
 pub(super) fn files_digest(settings: &UpstreamTls) -> [u8; 32] {
     let digest = |file| std::fs::read(file).map_or([0; 32], |content| sha256(&content));
     let own = settings.certificate.iter().flat_map(|files| [&files.chain, &files.key]);
-    let files = settings.ca.iter().chain(own);
+    let files = settings.ca.iter().chain(&settings.crls).chain(own);
     sha256(files.map(digest).collect::<Vec<_>>().as_flattened())
 }
 
@@ -129,6 +139,23 @@ fn roots(settings: &UpstreamTls) -> Result<RootCertStore, String> {
     }
     // An empty bundle would trust nobody; that is a mistake to tell now rather than at each connection (f54).
     if roots.is_empty() { Err(unusable(&"no certificate in PEM form in it")) } else { Ok(roots) }
+}
+
+/// A list that cannot be read would revoke nobody.
+fn revoked(settings: &UpstreamTls) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
+    let mut all = Vec::new();
+    for path in &settings.crls {
+        let unusable = |why: &dyn std::fmt::Display| format!("`{}`: {why}", path.display());
+        let lists = CertificateRevocationListDer::pem_file_iter(path).map_err(|error| unusable(&error))?;
+        let before = all.len();
+        for list in lists {
+            all.push(list.map_err(|error| unusable(&error))?);
+        }
+        if all.len() == before {
+            return Err(unusable(&"no revocation list in PEM form in it"));
+        }
+    }
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -180,6 +207,21 @@ mod tests {
         ] {
             let why = with(chain, key).unwrap_err();
             assert!(why.contains(folder.path().to_str().unwrap()) && !why.contains("secret"), "{why}");
+        }
+    }
+
+    #[test]
+    fn f54_a_revocation_list_that_cannot_be_read_is_refused() {
+        let ca = tempfile::NamedTempFile::new().unwrap();
+        let certificate = rcgen::generate_simple_self_signed(vec!["upstream.test".to_owned()]).unwrap();
+        std::fs::write(ca.path(), certificate.cert.pem()).unwrap();
+        let broken = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
+        for contents in [Some(""), Some(&*certificate.cert.pem()), Some(broken), None] {
+            let list = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(list.path(), contents.unwrap_or_default()).unwrap();
+            let path = if contents.is_some() { list.path().to_owned() } else { "/nowhere/crl.pem".into() };
+            let settings = UpstreamTls { ca: Some(ca.path().to_owned()), crls: vec![path], ..UpstreamTls::default() };
+            assert!(client_config(&settings).is_err(), "{contents:?}");
         }
     }
 

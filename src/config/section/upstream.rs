@@ -11,8 +11,8 @@ use crate::config::keys::{DURATION, Given, Key, Shape};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
 use crate::model::settings::{
-    Balance, CertificateFiles, Endpoint, EndpointHealth, HashKey, HostHeader, HttpVersion, ProxyProtocol, Retries,
-    UpstreamLimits, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
+    Balance, CertificateFiles, CertifiedName, Endpoint, EndpointHealth, HashKey, HostHeader, HttpVersion,
+    ProxyProtocol, Retries, UpstreamLimits, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
 };
 
 pub(in crate::config) const KEYS: &[Key] = &[
@@ -150,7 +150,13 @@ const TLS: &[Key] = &[
     Key::new(
         "names",
         Shape::List(&Shape::Text),
-        "URIs (`\"spiffe://…\"`) and DNS names, of which the certificate must carry one, instead of the endpoint's host.",
+        "URIs (`\"spiffe://…\"`, with `*` for a whole segment of its path), DNS names and addresses, of which the \
+         certificate must carry one, instead of the endpoint's host.",
+    ),
+    Key::new(
+        "crls",
+        Shape::List(&Shape::Path),
+        "Revocation lists, PEM; with any, each certificate of a chain must be covered by one that has not expired.",
     ),
 ];
 
@@ -234,6 +240,7 @@ fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> 
                 .table("certificate")
                 .and_then(|files| Some(CertificateFiles { chain: files.path("chain")?, key: files.path("key")? })),
             names: tls.parse_list("names", certified_name),
+            crls: tls.paths("crls"),
         },
         proxy_protocol: match section.text("proxy_protocol") {
             Some("v1") => Some(ProxyProtocol::V1),
@@ -359,12 +366,27 @@ fn server_name(text: &str) -> Result<Arc<str>, Fault> {
     }
 }
 
-/// A URI, which is compared as it stands, or a DNS name.
-fn certified_name(text: &str) -> Result<Arc<str>, Fault> {
-    let is_uri = text.contains(':') && text.bytes().all(|b| b.is_ascii_graphic());
-    if is_uri || matches!(rustls_pki_types::ServerName::try_from(text), Ok(rustls_pki_types::ServerName::DnsName(_))) {
-        return Ok(text.into());
+/// A URI, a DNS name or an address.
+fn certified_name(text: &str) -> Result<CertifiedName, Fault> {
+    let wrong = |why: &str| {
+        Fault::new(format!("`{text}` {why}"))
+            .help("\"spiffe://prod/ns/shop/sa/orders\", \"spiffe://prod/ns/*/sa/orders\", \"orders.internal\" or \"10.0.0.7\"")
+    };
+    if rustls_pki_types::ServerName::try_from(text).is_ok() {
+        return Ok(CertifiedName::Host(text.into()));
     }
-    Err(Fault::new(format!("`{text}` is no name in a certificate"))
-        .help("\"spiffe://prod/ns/shop/sa/orders\" or \"orders.internal\""))
+    if !text.contains(':') || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(wrong("is no name in a certificate"));
+    }
+    if !text.contains('*') {
+        return Ok(CertifiedName::Uri(text.into()));
+    }
+    let path = text.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/'));
+    match path {
+        Some((domain, path)) if !domain.is_empty() && !domain.contains('*') => {
+            let whole = path.split('/').all(|segment| segment == "*" || !segment.contains('*'));
+            if whole { Ok(CertifiedName::Uri(text.into())) } else { Err(wrong("has `*` for a part of a segment")) }
+        }
+        _ => Err(wrong("has `*` elsewhere than in the path of a SPIFFE ID")),
+    }
 }

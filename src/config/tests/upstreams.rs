@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::settings::{Balance, HashKey, HttpVersion, ProxyProtocol, Retries, UpstreamSettings, UpstreamTls};
+use crate::model::settings::{
+    Balance, CertifiedName, HashKey, HttpVersion, ProxyProtocol, Retries, UpstreamSettings, UpstreamTls,
+};
 
 /// An upstream with two endpoints and `more`.
 pub(super) fn upstream(more: &str) -> UpstreamSettings {
@@ -65,22 +67,37 @@ fn an_endpoint_may_have_to_be_one_of_several_names_and_may_ask_who_we_are() {
         let found = loaded.settings.upstreams.iter().find(|upstream| &*upstream.name == "up").expect("the upstream");
         UpstreamSettings::clone(found)
     };
+    let names = "names = ['spiffe://a/b', 'a.example', 'spiffe://a/ns/*/sa/*', '::1', 'urn:x:y', '10.0.0.7']";
     let set =
-        tls("tls = { names = ['spiffe://a/b', 'a.example'], certificate = { chain = 'c.pem', key = 'c.key' } }").tls;
-    let names: Vec<&str> = set.names.iter().map(|name| &**name).collect();
-    assert_eq!(names, ["spiffe://a/b", "a.example"]);
+        tls(&format!("tls = {{ {names}, crls = ['r.pem'], certificate = {{ chain = 'c.pem', key = 'c.key' }} }}")).tls;
+    let is_uri = |name: &CertifiedName| matches!(name, CertifiedName::Uri(_));
+    let names: Vec<_> = set.names.iter().map(|name| (name.to_string(), is_uri(name))).collect();
+    let names: Vec<_> = names.iter().map(|(name, is_uri)| (&**name, *is_uri)).collect();
+    let (uris, hosts) = (["spiffe://a/b", "spiffe://a/ns/*/sa/*", "urn:x:y"], ["a.example", "::1", "10.0.0.7"]);
+    assert_eq!(
+        names,
+        [uris[0], hosts[0], uris[1], hosts[1], uris[2], hosts[2]].map(|name| (name, uris.contains(&name)))
+    );
+    assert!(set.crls[0].ends_with("r.pem"));
     let files = set.certificate.expect("files");
     assert!(files.chain.ends_with("c.pem") && files.key.ends_with("c.key"));
     assert_eq!(tls("max_idle = 1").tls, UpstreamTls::default());
     assert_eq!(tls("max_idle = 1").proxy_protocol, None);
     assert_eq!(tls("proxy_protocol = 'v1'").proxy_protocol, Some(ProxyProtocol::V1));
     assert_eq!(tls("proxy_protocol = 'v2'").proxy_protocol, Some(ProxyProtocol::V2));
-    for name in ["a b", "spiffe://a b", "127.0.0.1", "-"] {
-        assert_eq!(
-            said(&format!("tls.names = ['{name}']")).iter().filter(|why| why.contains("no name in")).count(),
-            1,
-            "{name}"
-        );
+    for (name, why) in [
+        ("a b", "no name in"),
+        ("spiffe://a b", "no name in"),
+        ("-", "no name in"),
+        ("*.example", "no name in"),
+        ("spiffe://a/sh*p", "`*` for a part of a segment"),
+        ("spiffe://a/**", "`*` for a part of a segment"),
+        ("spiffe://*/x", "`*` elsewhere"),
+        ("spiffe://*", "`*` elsewhere"),
+        ("https://a/*", "`*` elsewhere"),
+    ] {
+        let said = said(&format!("tls.names = ['{name}']"));
+        assert_eq!(said.iter().filter(|told| told.contains(why)).count(), 1, "{name} {said:?}");
     }
 }
 

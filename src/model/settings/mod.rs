@@ -42,8 +42,8 @@ pub use route::{
     PathTolerance, RouteMatch, RouteSettings, StreamGrace,
 };
 pub use upstream::{
-    Balance, Endpoint, HashKey, HostHeader, HttpVersion, ProxyProtocol, Retries, Scheme, UpstreamSettings,
-    UpstreamTimeouts, UpstreamTls,
+    Balance, CertifiedName, Endpoint, HashKey, HostHeader, HttpVersion, ProxyProtocol, Retries, Scheme,
+    UpstreamSettings, UpstreamTimeouts, UpstreamTls,
 };
 pub use upstream_health::{Ejection, EndpointHealth, HealthCheck, Statuses, UpstreamLimits};
 

@@ -201,6 +201,25 @@ pub struct UpstreamTls {
     pub server_name: Option<Arc<str>>,
     /// What we show who we are with.
     pub certificate: Option<CertificateFiles>,
-    /// URIs and DNS names of which the certificate must carry one, instead of the endpoint's host; empty: that host.
-    pub names: Vec<Arc<str>>,
+    /// Of which the certificate must carry one, instead of the endpoint's host; empty: that host.
+    pub names: Vec<CertifiedName>,
+    /// Revocation lists; with any, every certificate of a chain must be covered by one.
+    pub crls: Vec<PathBuf>,
+}
+
+/// A name that a certificate may carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CertifiedName {
+    /// A URI, byte for byte; in the path of a SPIFFE ID, a segment `*` stands for any one segment.
+    Uri(Arc<str>),
+    /// A DNS name or an IP address.
+    Host(Arc<str>),
+}
+
+impl std::fmt::Display for CertifiedName {
+    /// As in a configuration.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Uri(name) | Self::Host(name)) = self;
+        f.write_str(name)
+    }
 }

@@ -52,7 +52,7 @@ async fn reach(
         None if endpoint.scheme == Scheme::H2c => ask_http2(tcp, request, false).await,
         None => ask(tcp, request).await,
         Some(tls) => {
-            let stream = tls.connect(tcp, true).await.map_err(|error| error.to_string())?;
+            let (stream, _) = tls.connect(tcp, true).await.map_err(|error| error.to_string())?;
             if stream.get_ref().1.alpn_protocol() == Some(H2) {
                 ask_http2(stream, request, true).await
             } else {

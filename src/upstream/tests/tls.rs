@@ -8,7 +8,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::model::denial::Reason;
-use crate::model::settings::CertificateFiles;
+use crate::model::settings::{CertificateFiles, CertifiedName};
 
 /// An origin's certificate for this name, in a file to trust, and what it serves with.
 pub(super) struct Served {
@@ -131,12 +131,12 @@ async fn an_endpoint_that_asks_who_we_are_is_shown_our_certificate() {
 
 #[tokio::test]
 async fn with_names_the_certificate_must_carry_one_whatever_the_host_is() {
-    for (names, good) in [(&["up.example", "spiffe://x"][..], true), (&["127.0.0.1.example"], false)] {
+    for (names, good) in [(&["up.example", "other.example"][..], true), (&["127.0.0.1.example"], false)] {
         on_one_thread(async {
             let origin = Origin::new().await;
             let served = Served::new("up.example", &[]);
             let mut settings = served.settings(&origin);
-            settings.tls.names = names.iter().map(|name| Arc::from(*name)).collect();
+            settings.tls.names = names.iter().map(|name| CertifiedName::Host(Arc::from(*name))).collect();
             let request = forwarding(&upstream(settings), get());
             if let Ok(stream) = served.acceptor.accept(origin.accept().await.0).await {
                 let mut wire = Wire(stream);
@@ -147,4 +147,44 @@ async fn with_names_the_certificate_must_carry_one_whatever_the_host_is() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn what_a_recording_keeps_is_safe_from_computers_to_come() {
+    on_one_thread(async {
+        let origin = Origin::new().await;
+        let served = Served::new("127.0.0.1", &[]);
+        let request = forwarding(&upstream(served.settings(&origin)), get());
+        let stream = served.acceptor.accept(origin.accept().await.0).await.unwrap();
+        let tls = stream.get_ref().1;
+        assert_eq!(tls.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+        let group = tls.negotiated_key_exchange_group().map(|group| group.name());
+        assert_eq!(group, Some(rustls::NamedGroup::X25519MLKEM768));
+        request.abort();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_carries_no_request_once_its_certificate_has_expired() {
+    on_one_thread(async {
+        let origin = Origin::new().await;
+        let served = Served::new("127.0.0.1", &[]);
+        let upstream = upstream(served.settings(&origin));
+        let pool = upstream.pools()[0].clone();
+        let first = forwarding(&upstream, get());
+        let mut wire = Wire(served.acceptor.accept(origin.accept().await.0).await.unwrap());
+        wire.head().await;
+        wire.say(OK).await;
+        assert_eq!(text(first.await.unwrap().unwrap()).await, "ok");
+        assert_eq!(pool.counts(), (1, 1), "kept");
+        pool.expire_idle();
+        let second = forwarding(&upstream, get());
+        let mut other = Wire(served.acceptor.accept(origin.accept().await.0).await.unwrap());
+        other.head().await;
+        other.say(OK).await;
+        assert_eq!(text(second.await.unwrap().unwrap()).await, "ok");
+        wire.closed().await;
+    })
+    .await;
 }
