@@ -10,6 +10,7 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
+use super::listeners::Listeners;
 use super::reload::{InForce, Reloader};
 use super::sockets::AdminSockets;
 use super::watch::watch;
@@ -26,6 +27,7 @@ pub(super) struct Parts {
     pub(super) readiness: Arc<Readiness>,
     pub(super) in_force: InForce,
     pub(super) store: Store,
+    pub(super) listeners: Listeners,
     pub(super) api: Arc<Api>,
     pub(super) admin: AdminSockets,
     pub(super) reloader: Option<Reloader>,
@@ -51,7 +53,7 @@ pub(super) fn start(parts: Parts) -> Result<JoinHandle<()>, StartError> {
 }
 
 async fn run(parts: Parts) {
-    let Parts { readiness, in_force, store, api, admin, reloader, open, closed, stop } = parts;
+    let Parts { readiness, in_force, store, listeners, api, admin, reloader, open, closed, stop } = parts;
     let shared = in_force.shared.load_full();
     let follower = (Audience::of(&shared), store.handle());
     tokio::task::spawn_local(forever("following the revocation log", move || {
@@ -62,6 +64,9 @@ async fn run(parts: Parts) {
     tokio::task::spawn_local(forever("keeping issuers' keys", move || keep_keys(keys.subscribe())));
     let checkers = in_force.checker.clone();
     tokio::task::spawn_local(forever("checking endpoints", move || check_endpoints(checkers.subscribe())));
+    tokio::task::spawn_local(forever("looking at client certificates", move || {
+        look_at_certificates(listeners.clone())
+    }));
     tokio::task::spawn_local(settle(readiness.clone(), shared, store));
     if let Some(reloader) = reloader {
         tokio::task::spawn_local(watch(in_force.clone(), reloader.api.reloads.clone()));
@@ -134,6 +139,17 @@ async fn check_endpoints(mut in_force: watch::Receiver<Arc<Checker>>) {
     }
 }
 
+/// Ends the connections whose client certificates have ended, or can no longer be told from revoked ones.
+async fn look_at_certificates(listeners: Listeners) {
+    loop {
+        tokio::time::sleep(CERTIFICATES_EVERY).await;
+        for listener in listeners.all() {
+            // Where a revocation list has ended there may be thousands to verify. Its end is no error here.
+            let _ = tokio::task::spawn_blocking(move || listener.look_again()).await;
+        }
+    }
+}
+
 /// Does what must never end, and does it again should it end or panic: meanwhile what is known grows stale, and what is
 /// stale is refused.
 async fn forever<F: Future<Output = ()> + 'static>(what: &'static str, work: impl Fn() -> F) {
@@ -156,6 +172,8 @@ async fn operations(acceptor: Acceptor, guard: Guard, api: Arc<Api>) {
 /// How long to wait before asking again, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How often client certificates of open connections are looked at.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(1);
 /// Reasons that go away by themselves within this time are not worth a line in the log.
 const PATIENCE: Duration = Duration::from_millis(100);
 

@@ -20,7 +20,7 @@ impl App {
         Upstreams::new(&settings.upstreams, &generation.conditions)?;
         workers::gate(&generation, store)?;
         for listener in &settings.listeners {
-            Listener::check(listener, &*options.clock)
+            Listener::check(listener, &options.clock)
                 .map_err(|problem| StartError::Configuration(problem.to_string()))?;
         }
         Ok(())

@@ -94,7 +94,7 @@ impl Plan {
             Some(before) => Some(before.descriptor().map_err(|e| StartError::Failed(e.to_string()))?),
             None => None,
         };
-        Listener::check(&new, &**clock).map_err(configuration)?;
+        Listener::check(&new, clock).map_err(configuration)?;
         let listener = Arc::new(Listener::open_with(new, socket, clock.clone(), observer.clone())?);
         self.opened.push(Arc::clone(&listener));
         if let Some(before) = before {

@@ -158,6 +158,7 @@ impl App {
             readiness: readiness.clone(),
             in_force: in_force.clone(),
             store,
+            listeners: listeners.clone(),
             api,
             admin: sockets.admin,
             reloader,

@@ -50,7 +50,7 @@ impl Sockets {
     ) -> Result<Self, StartError> {
         for listener in &settings.listeners {
             // First what is wrong with certificates, which is another kind of mistake than an occupied port.
-            Listener::check(listener, &**clock).map_err(|problem| StartError::Configuration(problem.to_string()))?;
+            Listener::check(listener, clock).map_err(|problem| StartError::Configuration(problem.to_string()))?;
         }
         let mut inheritance = inheritance.unwrap_or_default();
         let mut listeners = Vec::with_capacity(settings.listeners.len());

@@ -107,7 +107,7 @@ impl Checker<'_> {
                 let secret = Node { checked: true, ..secret::resolve(self, node, at.path) };
                 Node::new(Value::List(vec![secret]), place)
             }
-            Shape::Table(_) | Shape::Map(_) | Shape::Partial { .. } => node,
+            Shape::Table(_) | Shape::Map(_) | Shape::ByHost(_) | Shape::Partial { .. } => node,
             _ => match self.variable(node) {
                 Some(node) => node,
                 None => return Node::new(Value::Broken, place),
@@ -141,9 +141,12 @@ impl Checker<'_> {
                 }
                 Node::new(Value::Table(self.table(table, of, At { partial: true, ..at })), place)
             }
-            (Shape::Map(inner), Node { value: Value::Table(table), .. }) => {
+            (Shape::Map(inner) | Shape::ByHost(inner), Node { value: Value::Table(table), .. }) => {
                 let named = table.into_iter().map(|(name, Entry { key, node })| {
-                    self.name(&name, key);
+                    // Whoever reads names of hosts says what is none.
+                    if !matches!(shape, Shape::ByHost(_)) {
+                        self.name(&name, key);
+                    }
                     let path = join(at.path, &name);
                     let node = self.node(node, inner, At { path: &path, place: key, partial: false });
                     (name, Entry { key, node })
@@ -289,7 +292,10 @@ fn fits(shape: &Shape, value: &Value) -> bool {
         (Shape::List(_), Value::List(_)) | (_, Value::Broken) => true,
         (Shape::List(inner), value) => fits(inner, value),
         (Shape::Boolean, Value::Boolean(_)) | (Shape::Integer { .. }, Value::Integer(_)) => true,
-        (Shape::Table(_) | Shape::Map(_) | Shape::Partial { .. } | Shape::Secret, Value::Table(_)) => true,
+        (
+            Shape::Table(_) | Shape::Map(_) | Shape::ByHost(_) | Shape::Partial { .. } | Shape::Secret,
+            Value::Table(_),
+        ) => true,
         (Shape::Text | Shape::Path | Shape::Choice { .. }, Value::Text(_)) => true,
         (Shape::Duration { .. } | Shape::Size, Value::Text(_)) => true,
         _ => false,
@@ -306,7 +312,7 @@ fn expected(shape: &Shape) -> String {
         Shape::Size => "a size".to_owned(),
         Shape::Secret => "a secret".to_owned(),
         Shape::List(inner) => format!("a list ({} each)", expected(inner)),
-        Shape::Table(_) | Shape::Map(_) | Shape::Partial { .. } => "a table".to_owned(),
+        Shape::Table(_) | Shape::Map(_) | Shape::ByHost(_) | Shape::Partial { .. } => "a table".to_owned(),
         Shape::Either(shapes) => shapes.iter().map(expected).collect::<Vec<_>>().join(" or "),
         Shape::Later => "nothing".to_owned(),
     }

@@ -63,6 +63,8 @@ pub(super) enum Shape {
     Table(&'static [Key]),
     /// A table of tables or values with names of the user's choice.
     Map(&'static Shape),
+    /// The same with names of hosts, `*.` in front for all that are under one.
+    ByHost(&'static Shape),
     /// The first that fits the kind of value.
     Either(&'static [Shape]),
     /// Some of the keys of another table, without what would hold in their absence.

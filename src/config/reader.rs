@@ -105,6 +105,11 @@ impl<'a> Section<'a> {
         self.table.iter().map(|(key, entry)| (key.as_str(), entry))
     }
 
+    /// Where the name of an entry stands.
+    pub(super) fn key_place(&self, key: &str) -> Place {
+        self.table.get(key).map_or(self.place, |entry| entry.key)
+    }
+
     /// The written keys.
     pub(super) fn keys(&self) -> impl Iterator<Item = &'a str> {
         self.table.iter().filter(|(_, entry)| entry.node.place != Place::DEFAULT).map(|(key, _)| key.as_str())

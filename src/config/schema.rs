@@ -112,7 +112,9 @@ impl Definitions {
                 json!({ "anyOf": [inner, { "type": "array", "items": inner }] })
             }
             Shape::Table(keys) => self.table(keys, path, true),
-            Shape::Map(inner) => json!({ "type": "object", "additionalProperties": self.shape(inner, path) }),
+            Shape::Map(inner) | Shape::ByHost(inner) => {
+                json!({ "type": "object", "additionalProperties": self.shape(inner, path) })
+            }
             Shape::Either(shapes) => {
                 json!({ "anyOf": shapes.iter().map(|shape| self.shape(shape, path)).collect::<Vec<_>>() })
             }

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rustls_pki_types::CertificateDer;
+use rustls::HandshakeKind;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 
+use super::certified::Chain;
 use super::drain::{Census, Counted, Drain, Farewell, Roster};
 use super::http::{self, Company, Protocol, Ready};
 use super::listener::{Acceptor, Listener, Terms};
@@ -24,6 +25,7 @@ use super::quiet::Quiet;
 use super::socket::{Socket, Transport};
 use super::tls::{self, Tls};
 use super::{Connection, Handler};
+use crate::model::Timestamp;
 
 /// TLS handshakes that one worker is in at a time; more wait, within their timeout.
 const HANDSHAKES: usize = 1024;
@@ -190,7 +192,7 @@ impl<H: Handler> Worker<H> {
             let ready = async {
                 let (socket, connection) = relayed(socket, connection).await?;
                 match tls {
-                    Some(tls) => worker.handshake(&tls, socket, connection).await,
+                    Some(tls) => worker.handshake(&listener, &tls, socket, connection).await,
                     None => detect(socket, connection).await,
                 }
             };
@@ -202,10 +204,11 @@ impl<H: Handler> Worker<H> {
             match ready {
                 Ok((ready, chain)) => {
                     let progress = Progress::new(ready.protocol == Protocol::Http1);
-                    let enrolled = chain.map(|chain| {
+                    let enrolled = chain.map(|Shown { chain, verified }| {
                         let enrolled = listener.certified().enter(&progress, Arc::clone(&chain));
                         // Entered first: what verifies it may have changed since the handshake.
-                        if !listener.still_accepts(&chain) {
+                        let is_verified = verified.is_some_and(|(tls, then)| listener.still_goes_by(&tls, then));
+                        if !is_verified && !listener.still_accepts(&chain) {
                             progress.cut();
                         }
                         enrolled
@@ -237,14 +240,18 @@ impl<H: Handler> Worker<H> {
 
     async fn handshake(
         &self,
-        tls: &Tls,
+        listener: &Listener,
+        tls: &Arc<Tls>,
         socket: Socket,
         mut connection: Connection,
-    ) -> Result<(Ready, Option<Chain>), Unready> {
-        let limit = connection.listener.limits.handshake_timeout;
+    ) -> Result<(Ready, Option<Shown>), Unready> {
+        let (limit, begun) = (connection.listener.limits.handshake_timeout, listener.now());
         let accept = async {
             let _turn = self.handshakes.acquire().await;
-            TlsAcceptor::from(Arc::clone(&tls.server)).accept(socket).await
+            // The whole hello is waited for, in however many pieces it comes: its name decides what is asked.
+            let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket).await?;
+            let server = tls.server(hello.client_hello().server_name());
+            hello.into_stream(server).await
         };
         let stream = match timeout(limit, accept).await {
             Ok(Ok(stream)) => stream,
@@ -259,7 +266,16 @@ impl<H: Handler> Worker<H> {
             match tls::client_certificate(end) {
                 Some(certificate) => {
                     connection.certificate = Some(Arc::new(certificate));
-                    chain = Some(certificates.iter().map(|one| one.clone().into_owned()).collect());
+                    // A session that is resumed brings the chain of back then, which nobody has verified since.
+                    let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+                    chain = Some(Shown {
+                        chain: Arc::new(Chain {
+                            ends: certificates.iter().filter_map(|der| tls::end(der)).collect(),
+                            certificates: certificates.iter().map(|one| one.clone().into_owned()).collect(),
+                            name: connection.server_name.clone(),
+                        }),
+                        verified: (!resumed).then(|| (Arc::clone(tls), begun)),
+                    });
                 }
                 None => {
                     let why = "a name in the client certificate holds control characters or cannot be read".to_owned();
@@ -289,7 +305,11 @@ fn see_off(roster: Rc<Roster>, drain: Option<&Drain>) {
 }
 
 /// A client's certificates.
-type Chain = Arc<[CertificateDer<'static>]>;
+struct Shown {
+    chain: Arc<Chain>,
+    /// What has verified them in this handshake, and when it began; `None` where nothing has.
+    verified: Option<(Arc<Tls>, Timestamp)>,
+}
 
 /// A connection that is closed before its first request.
 struct Unready {
@@ -324,7 +344,7 @@ async fn relayed(mut socket: Socket, mut connection: Connection) -> Result<(Sock
 }
 
 /// In clear text: HTTP/1, or HTTP/2 by prior knowledge (RFC 9113, section 3.3).
-async fn detect(mut socket: Socket, connection: Connection) -> Result<(Ready, Option<Chain>), Unready> {
+async fn detect(mut socket: Socket, connection: Connection) -> Result<(Ready, Option<Shown>), Unready> {
     match timeout(connection.listener.limits.header_timeout, http::sniff(&mut socket)).await {
         Ok(Ok((protocol, read))) => Ok((Ready { protocol, io: Transport::Clear(socket), read, connection }, None)),
         Ok(Err(error)) => Err(Unready::new(connection, error.to_string(), "no_request")),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustls_pki_types::CertificateDer;
 
 use super::progress::Progress;
+use crate::model::Timestamp;
 
 /// They are entered when they begin and leave when they end, on whatever core; nothing of a request comes here.
 #[derive(Debug, Default)]
@@ -20,12 +21,23 @@ struct Members {
 #[derive(Debug, Clone)]
 struct Member {
     progress: Arc<Progress>,
-    chain: Arc<[CertificateDer<'static>]>,
+    chain: Arc<Chain>,
+}
+
+/// What a client has shown.
+#[derive(Debug)]
+pub(super) struct Chain {
+    /// The end entity first.
+    pub(super) certificates: Vec<CertificateDer<'static>>,
+    /// The name that it asked for, which says what it is held to.
+    pub(super) name: Option<Arc<str>>,
+    /// From when on each of them is not valid any more.
+    pub(super) ends: Vec<Timestamp>,
 }
 
 impl Certified {
-    /// Enters a connection whose client has this chain, the end entity first.
-    pub(super) fn enter(self: &Arc<Self>, progress: &Arc<Progress>, chain: Arc<[CertificateDer<'static>]>) -> Enrolled {
+    /// Enters a connection whose client has this chain.
+    pub(super) fn enter(self: &Arc<Self>, progress: &Arc<Progress>, chain: Arc<Chain>) -> Enrolled {
         let mut members = self.lock();
         members.last_id += 1;
         let id = members.last_id;
@@ -33,10 +45,10 @@ impl Certified {
         Enrolled { certified: Arc::clone(self), id }
     }
 
-    /// Ends every connection whose chain is not good any more; how many those were.
-    pub(super) fn cut_unless(&self, is_good: impl Fn(&[CertificateDer<'static>]) -> bool) -> usize {
+    /// Ends every connection among those that are `due` whose chain is not good any more; how many those were.
+    pub(super) fn cut_unless(&self, due: impl Fn(&Chain) -> bool, is_good: impl Fn(&Chain) -> bool) -> usize {
         // Verified without the lock: connections come and go meanwhile.
-        let members: Vec<Member> = self.lock().by_id.values().cloned().collect();
+        let members: Vec<Member> = self.lock().by_id.values().filter(|member| due(&member.chain)).cloned().collect();
         let bad = members.iter().filter(|member| !is_good(&member.chain));
         bad.map(|member| member.progress.cut()).count()
     }

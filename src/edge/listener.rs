@@ -4,18 +4,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::bind::Bound;
-use super::certified::Certified;
+use super::certified::{Certified, Chain};
 use super::socket::Socket;
 use super::tls::Tls;
 use crate::model::settings::{Bind, ListenerSettings};
-use crate::model::{Clock, Observer};
+use crate::model::{Clock, Observer, Timestamp};
 
 /// Why a listener cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,8 @@ pub struct Listener {
     /// Connections of all workers.
     open: Arc<AtomicUsize>,
     certified: Arc<Certified>,
+    /// When client certificates were last looked at.
+    looked_at: AtomicU64,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     retired: CancellationToken,
@@ -57,7 +59,11 @@ pub(super) enum Acceptor {
 }
 
 impl Terms {
-    fn load(settings: Arc<ListenerSettings>, clock: &dyn Clock, known: Option<&Arc<Tls>>) -> Result<Self, ListenError> {
+    fn load(
+        settings: Arc<ListenerSettings>,
+        clock: &Arc<dyn Clock>,
+        known: Option<&Arc<Tls>>,
+    ) -> Result<Self, ListenError> {
         let tls = settings.tls.as_ref().map(|tls| Tls::load(tls, clock, known)).transpose();
         match tls {
             Ok(tls) => Ok(Self { settings, tls }),
@@ -74,17 +80,13 @@ impl Terms {
             && relayed == new_settings.proxy_protocol.is_some()
             && (!relayed
                 || (old.trusted_proxies == new_settings.trusted_proxies && old.trust_unix == new_settings.trust_unix))
-            && (self.demands_certificate() || !new.demands_certificate())
-    }
-
-    fn demands_certificate(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.demands_certificate)
+            && !new.tls.as_ref().zip(self.tls.as_ref()).is_some_and(|(new, old)| new.demands_more_than(old))
     }
 }
 
 impl Listener {
     /// Reads certificates, and opens nothing.
-    pub fn check(settings: &Arc<ListenerSettings>, clock: &dyn Clock) -> Result<(), ListenError> {
+    pub fn check(settings: &Arc<ListenerSettings>, clock: &Arc<dyn Clock>) -> Result<(), ListenError> {
         Terms::load(Arc::clone(settings), clock, None).map(drop)
     }
 
@@ -107,7 +109,7 @@ impl Listener {
     ) -> Result<Self, ListenError> {
         let failed = |problem: String| ListenError { listener: Arc::clone(&settings.name), problem };
         // Certificates first: what cannot be served must not occupy a port.
-        let terms = Terms::load(Arc::clone(&settings), &*clock, None)?;
+        let terms = Terms::load(Arc::clone(&settings), &clock, None)?;
         let socket = match socket {
             Some(socket) => Bound::adopt(&settings.bind, socket),
             None => Bound::open(&settings.bind),
@@ -117,6 +119,7 @@ impl Listener {
             terms: ArcSwap::from_pointee(terms),
             open: Arc::new(AtomicUsize::new(0)),
             certified: Arc::default(),
+            looked_at: AtomicU64::new(clock.now().0),
             clock,
             observer,
             retired: CancellationToken::new(),
@@ -128,7 +131,7 @@ impl Listener {
     /// Reads what [`Listener::renew`] puts in force. Certificates that have not changed stay as they are, so that sessions
     /// are resumed.
     pub fn prepare(&self, settings: Arc<ListenerSettings>) -> Result<Terms, ListenError> {
-        Terms::load(settings, &*self.clock, self.terms.load().tls.as_ref())
+        Terms::load(settings, &self.clock, self.terms.load().tls.as_ref())
     }
 
     /// New connections are served under these terms. Those that are open go on, but for clients whose certificates would
@@ -144,17 +147,45 @@ impl Listener {
             _ => false,
         };
         if !same {
-            let cut = self.certified.cut_unless(|chain| self.still_accepts(chain));
-            if cut > 0 {
-                let listener = &new.settings.name;
-                tracing::warn!(%listener, cut, "connections cut off whose client certificates are not accepted any more");
-            }
+            self.cut_off(|_| true);
+        }
+    }
+
+    /// Verifies client certificates again, where since the last look one of their chain has ended, or a revocation list
+    /// that says whether they count. To be called every now and then.
+    pub fn look_again(&self) {
+        let now = self.clock.now();
+        let last = Timestamp(self.looked_at.swap(now.0, Ordering::AcqRel));
+        let ended = |end: &Timestamp| last < *end && *end <= now;
+        let lists = self.terms.load().tls.as_ref().is_some_and(|tls| tls.list_ends().iter().any(ended));
+        self.cut_off(|chain| lists || chain.ends.iter().any(ended));
+    }
+
+    fn cut_off(&self, due: impl Fn(&Chain) -> bool) {
+        let cut = self.certified.cut_unless(due, |chain| self.still_accepts(chain));
+        if cut > 0 {
+            let listener = &self.settings().name;
+            tracing::warn!(%listener, cut, "connections cut off whose client certificates are not accepted any more");
         }
     }
 
     /// Whether a client with this chain would be let in now.
-    pub(super) fn still_accepts(&self, chain: &[rustls_pki_types::CertificateDer<'_>]) -> bool {
-        self.terms.load().tls.as_ref().is_some_and(|tls| tls.still_accepts(chain, self.clock.now()))
+    pub(super) fn still_accepts(&self, chain: &Chain) -> bool {
+        let (name, now) = (chain.name.as_deref(), self.clock.now());
+        let accepts = |tls: &Arc<Tls>| tls.still_accepts(name, &chain.certificates, now);
+        self.terms.load().tls.as_ref().is_some_and(accepts)
+    }
+
+    /// Whether what was verified by these since `then` need not be verified again: they are in force, and nobody has
+    /// looked since at what has ended.
+    pub(super) fn still_goes_by(&self, tls: &Arc<Tls>, then: Timestamp) -> bool {
+        let is_current = self.terms.load().tls.as_ref().is_some_and(|current| Arc::ptr_eq(current, tls));
+        is_current && self.looked_at.load(Ordering::Acquire) < then.0
+    }
+
+    /// Now.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Where it listens, the port that the system chose filled in; `None` for a Unix socket.

@@ -10,6 +10,7 @@ pub mod decision;
 pub mod denial;
 pub mod entropy;
 pub mod header;
+pub mod host;
 pub mod identity;
 pub mod observer;
 pub mod records;

@@ -10,6 +10,7 @@ use crate::edge::Connection;
 use crate::model::CredentialKind;
 use crate::model::Denial;
 use crate::model::denial::Reason;
+use crate::model::host::plain_host;
 use crate::model::settings::{Accept, HostPattern, RouteSettings};
 
 /// The hosts for which client certificates count, by listener. A route for any host names none.
@@ -30,19 +31,31 @@ impl CertificateHosts {
         Self(hosts)
     }
 
-    /// Refuses a request whose `Host` is another than the name that its connection was opened for, if client
-    /// certificates count for either: a client shows one host a certificate and another none. A client that named no
-    /// host is asked for its certificate like any other.
+    /// Refuses a request whose `Host` is another than the name that its connection was opened for, where another client
+    /// certificate (or none) could have come with it: TLS asks otherwise for either, or routes of either take certificates
+    /// (a client shows one host a certificate and another none). A client that named no host was asked like any whose name
+    /// nothing else is said of.
     pub(super) fn check(&self, connection: &Connection, host: &HeaderValue) -> Result<(), Denial> {
-        let (Some(hosts), Some(asked)) = (self.0.get(&connection.listener.name), &connection.server_name) else {
+        let asked = connection.server_name.as_deref();
+        let Some(tls) = &connection.listener.tls else { return Ok(()) };
+        if asked.is_some_and(|asked| asked.as_bytes() == host.as_bytes()) {
             return Ok(());
-        };
-        let (asked, host) = (plain(asked), plain(host.to_str().unwrap_or_default()));
+        }
+        let host = host.to_str().unwrap_or_default();
+        if tls.client_auth_of(asked) != tls.client_auth_of(Some(host)) {
+            return Err(misdirected("the connection was opened for a host that asks for other client certificates"));
+        }
+        let (Some(hosts), Some(asked)) = (self.0.get(&connection.listener.name), asked) else { return Ok(()) };
+        let (asked, host) = (plain_host(asked), plain_host(host));
         if asked == host || !hosts.iter().any(|known| known.matches(&asked) || known.matches(&host)) {
             return Ok(());
         }
-        Err(Denial::because(Reason::Misdirected, "the connection was opened for another host"))
+        Err(misdirected("the connection was opened for another host"))
     }
+}
+
+fn misdirected(why: &'static str) -> Denial {
+    Denial::because(Reason::Misdirected, why)
 }
 
 fn takes_certificates(accept: &Accept) -> bool {
@@ -52,10 +65,4 @@ fn takes_certificates(accept: &Accept) -> bool {
             alternatives.iter().any(|one| one.kind == CredentialKind::Mtls || one.with_certificate)
         }
     }
-}
-
-/// Without port, trailing dot and case. Addresses in brackets are no name that TLS could ask for (RFC 6066, section 3).
-fn plain(host: &str) -> String {
-    let name = host.split(':').next().unwrap_or_default();
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }

@@ -63,6 +63,87 @@ wild = {{ match = "*.secret.example/{{*rest}}", accept = "mtls" }}
 }
 
 #[test]
+fn f52_a_request_for_a_host_whose_tls_asks_otherwise_than_its_connection_is_misdirected() {
+    let upstream = Upstream::start();
+    let (_guard, here) = folder(&format!(
+        r#"
+[listener.main]
+bind = "127.0.0.1:0"
+[listener.main.tls]
+certificates = [{{ chain = "server.pem", key = "server.key" }}]
+[listener.main.tls.hosts]
+"Strict.example.".client_auth = {{ mode = "required", ca = "clients.pem" }}
+"*.strict.example".client_auth = {{ mode = "required", ca = "clients.pem" }}
+"others.example".client_auth = {{ mode = "required", ca = "others.pem" }}
+[route.all]
+match = "/{{*rest}}"
+accept = "anyone"
+upstream = "{}"
+"#,
+        upstream.url()
+    ));
+    let hosts = ["open.example", "more.example", "strict.example", "a.strict.example", "others.example", "127.0.0.1"];
+    Authority::new(&here).server("server", &hosts);
+    Authority::named(&here, "clients").client("client", "spiffe://a/client");
+    Authority::named(&here, "others").client("other", "spiffe://a/other");
+    let serving = Serving::run(&here).ready();
+    let port = serving.address("main").port();
+    // `asked`: SNI; 127.0.0.1 has none.
+    let ask = |asked: &str, host: &str, more: &[&str]| {
+        let (resolve, host) = (format!("{asked}:{port}:127.0.0.1"), format!("Host: {host}"));
+        let url = format!("https://{asked}:{port}/x");
+        curl(&here, &[&["--resolve", &resolve, "-H", &host][..], more, &[&url]].concat())
+    };
+    let client = ["--cert", "client.pem", "--key", "client.key"];
+    let other = ["--cert", "other.pem", "--key", "other.key"];
+    for version in ["--http1.1", "--http2"] {
+        let with = |certificate: &[&'static str]| [&[version][..], certificate].concat();
+        let none = with(&[]);
+        // What each name asks for is asked.
+        assert_eq!(ask("open.example", "open.example", &none).status(), 200);
+        assert_eq!(ask("127.0.0.1", "127.0.0.1", &none).status(), 200);
+        for name in ["strict.example", "a.strict.example"] {
+            assert_ne!(ask(name, name, &none).code, 0, "{name}");
+            assert_ne!(ask(name, name, &with(&other)).code, 0, "{name}");
+            assert_eq!(ask(name, &format!("{}.:443", name.to_uppercase()), &with(&client)).status(), 200);
+        }
+        assert_eq!(ask("others.example", "others.example", &with(&other)).status(), 200);
+        // The same is asked for both.
+        assert_eq!(ask("open.example", "more.example", &none).status(), 200);
+        assert_eq!(ask("127.0.0.1", "open.example", &none).status(), 200);
+        assert_eq!(ask("strict.example", "b.strict.example", &with(&client)).status(), 200);
+        let before = upstream.received().len();
+        for (asked, host, certificate) in [
+            ("open.example", "strict.example", &[][..]),
+            ("open.example", "STRICT.example.:8443", &[]),
+            ("open.example", "b.strict.example", &[]),
+            ("127.0.0.1", "strict.example", &[]),
+            ("127.0.0.1", "Strict.Example:443", &[]),
+            ("open.example", "strict.example", &client),
+            ("strict.example", "open.example", &client),
+            ("strict.example", "others.example", &client),
+            ("strict.example", "127.0.0.1", &client),
+            ("others.example", "strict.example", &other),
+        ] {
+            assert_eq!(ask(asked, host, &with(certificate)).status(), 421, "{asked} {host} {version}");
+        }
+        assert_eq!(upstream.received().len(), before);
+    }
+    // One connection for several hosts (HTTP/1.1), and the target in absolute-form, which is what counts.
+    let resolve = format!("open.example:{port}:127.0.0.1");
+    let url = format!("https://open.example:{port}/x");
+    let absolute = ["--request-target", "https://strict.example/x", "-H", "Host: strict.example"];
+    let fixed = ["--http1.1", "--resolve", &resolve];
+    assert_eq!(curl(&here, &[&fixed[..], &absolute, &[&url]].concat()).status(), 421);
+    let next = ["--next", "-sS", "-i", "--cacert", "ca.pem", "--resolve", &resolve, "-H", "Host: strict.example", &url];
+    for version in ["--http1.1", "--http2"] {
+        let both = curl(&here, &[&[version, "--resolve", &resolve, &url][..], &next, &[version]].concat());
+        assert_eq!(both.status(), 200);
+        assert!(both.text.contains(" 421"), "{version}: {}", both.text);
+    }
+}
+
+#[test]
 fn f53_a_certificate_with_nul_or_line_ends_in_a_name_is_nobodys() {
     let upstream = Upstream::start();
     let (_guard, here) = folder(&format!(

@@ -124,9 +124,19 @@ fn asks_certificate(context: &Context<'_>, listener: &str) -> bool {
             found => Err(found.is_some()),
         }
     }
-    let auth = || step(step(step(step(context.root, "listener")?, listener)?, "tls")?, "client_auth");
-    match auth() {
+    let asks = |tls: &Table| match step(tls, "client_auth") {
         Ok(auth) => !matches!(auth.get("mode").map(|e| &e.node.value), Some(Value::Text(mode)) if mode == "off"),
+        Err(broken) => broken,
+    };
+    let tls = || step(step(step(context.root, "listener")?, listener)?, "tls");
+    match tls() {
+        Ok(tls) => {
+            asks(tls)
+                || match step(tls, "hosts") {
+                    Ok(hosts) => hosts.values().any(|host| host.node.table().is_none_or(&asks)),
+                    Err(broken) => broken,
+                }
+        }
         Err(broken) => broken,
     }
 }

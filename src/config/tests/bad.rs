@@ -155,6 +155,8 @@ fn a_route_that_nothing_can_satisfy_is_refused() {
     let tls = "listener.main.tls.certificates = { chain = 'c', key = 'k' }\n";
     let asks = format!("{tls}listener.main.tls.client_auth = {{ mode = 'optional', ca = 'ca' }}\n");
     let off = format!("{tls}listener.main.tls.client_auth.mode = 'off'\n");
+    let host_off = "listener.main.tls.hosts.'a.example'.client_auth.mode = 'off'\n";
+    let host_asks = "listener.main.tls.hosts.'a.example'.client_auth = { mode = 'required', ca = 'ca' }\n";
     let rule = "[[mtls]]\nmatch.dns = '{name}'\n";
     let accept = |what: &str, more: &str| format!("route.app.accept = {what}\n{more}");
     let no_client = "1:20 `mtls` without client certificates: none of the route's listeners asks for one";
@@ -170,6 +172,8 @@ fn a_route_that_nothing_can_satisfy_is_refused() {
         (&accept("'mtls+session'", ""), &[no_client]),
         (&accept("'mtls'", &asks), &["1:20 `mtls` without rules: no certificate becomes an identity"]),
         (&accept("'mtls'", &format!("{asks}{rule}")), &[]),
+        (&accept("'mtls'", &format!("{tls}{host_off}{rule}")), &[no_client]),
+        (&accept("'mtls'", &format!("{off}{host_asks}{rule}")), &[]),
         (&accept("'mtls+session'", &asks), &[]),
         (&accept("'session+mtls'", ""), &["1:20 `session+mtls` is written `mtls+session`"]),
         (&accept("'api_key+session'", ""), &["1:20 `api_key+session` cannot be asked for"]),
@@ -284,6 +288,31 @@ fn f09_f54_trust_and_client_certificates_are_never_empty_by_mistake() {
         (
             &format!("{tls}listener.main.tls.client_auth = {{ ca = 'x' }}"),
             &["2:19 `listener.main.tls.client_auth` lacks `mode`"],
+        ),
+        (
+            &format!("{tls}listener.main.tls.hosts.a.client_auth = {{ mode = 'optional' }}"),
+            &["2:50 `listener.main.tls.hosts.a.client_auth` lacks `ca`"],
+        ),
+        (
+            &format!("{tls}listener.main.tls.hosts.a.client_auth = {{}}"),
+            &["2:27 `listener.main.tls.hosts.a.client_auth` lacks `mode`"],
+        ),
+        (&format!("{tls}listener.main.tls.hosts.a = {{}}"), &["2:25 `listener.main.tls.hosts.a` lacks `client_auth`"]),
+        (
+            &format!("{tls}listener.main.tls.hosts = {{}}"),
+            &["2:27 `listener.main.tls.hosts` is empty: it changes nothing"],
+        ),
+        (
+            &format!("{tls}[listener.main.tls.hosts]\n'a*b'.client_auth.mode = 'off'\n'*'.client_auth.mode = 'off'"),
+            &["3:1 `a*b` is no host", "4:1 what holds for every name stands in `tls` itself"],
+        ),
+        (
+            &format!("{tls}[listener.main.tls.hosts]\n'127.0.0.1'.client_auth.mode = 'off'"),
+            &["3:1 `127.0.0.1` is an address: no client asks for one by SNI"],
+        ),
+        (
+            &format!("{tls}[listener.main.tls.hosts]\n'A.b'.client_auth.mode = 'off'\n'a.b.'.client_auth.mode = 'off'"),
+            &["4:1 `a.b.` is another spelling of a name above"],
         ),
         ("listener.main.tls = {}", &["1:15 `listener.main.tls` lacks `certificates`"]),
         ("listener.main.tls.certificates = []", &["1:34 the list must not be empty"]),

@@ -311,7 +311,7 @@ fn address_limits_behind_a_proxy_that_nobody_trusts_are_warned_of() {
 #[test]
 fn a_listener_with_everything() {
     let loaded = good(
-        "[listener.main.tls]\ncertificates = [{ chain = 'a.pem', key = '/b.key' }]\ntls12 = false\nclient_auth = { mode = 'required', ca = 'ca.pem', crls = 'crl.pem' }\n[listener.main.timeouts]\nidle = '9s'\n",
+        "[listener.main.tls]\ncertificates = [{ chain = 'a.pem', key = '/b.key' }]\ntls12 = false\nclient_auth = { mode = 'required', ca = 'ca.pem', crls = 'crl.pem' }\n[listener.main.tls.hosts]\n'Open.example'.client_auth.mode = 'off'\n'*.b.example'.client_auth = { mode = 'optional', ca = 'b.pem' }\n[listener.main.timeouts]\nidle = '9s'\n",
     );
     let tls = loaded.settings.listeners[0].tls.as_ref().expect("TLS");
     assert_eq!(tls.certificates[0].chain, Path::new("/etc/portcullis/a.pem"));
@@ -319,5 +319,9 @@ fn a_listener_with_everything() {
     assert!(!tls.tls12);
     let auth = tls.client_auth.as_ref().expect("client certificates");
     assert!(auth.required && auth.ca == Path::new("/etc/portcullis/ca.pem") && auth.crls.len() == 1);
+    assert_eq!(tls.client_auth_of(Some("other.example")), Some(auth));
+    assert_eq!(tls.client_auth_of(Some("open.example")), None);
+    let of_b = tls.client_auth_of(Some("a.b.example")).expect("client certificates");
+    assert!(!of_b.required && of_b.ca == Path::new("/etc/portcullis/b.pem") && of_b.crls.is_empty());
     assert_eq!(loaded.settings.listeners[0].limits.idle_timeout, Duration::from_secs(9));
 }

@@ -81,7 +81,7 @@ fn section(path: &str, doc: &str, keys: &'static [Key], text: &mut String) {
 fn tables(shape: &'static Shape) -> Option<(&'static str, &'static [Key])> {
     match shape {
         Shape::Table(keys) => Some(("", keys)),
-        Shape::Map(Shape::Table(keys)) => Some((".NAME", keys)),
+        Shape::Map(Shape::Table(keys)) | Shape::ByHost(Shape::Table(keys)) => Some((".NAME", keys)),
         Shape::List(Shape::Table(keys)) => Some(("[]", keys)),
         _ => None,
     }
@@ -98,7 +98,7 @@ fn kind(shape: &Shape) -> String {
         Shape::Secret => "secret".to_owned(),
         Shape::Choice { now, .. } => now.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
         Shape::List(inner) => format!("list: {}", kind(inner)),
-        Shape::Map(inner) => format!("by name: {}", kind(inner)),
+        Shape::Map(inner) | Shape::ByHost(inner) => format!("by name: {}", kind(inner)),
         Shape::Either(shapes) => shapes.iter().map(kind).collect::<Vec<_>>().join(" or "),
         Shape::Table(keys) => {
             let names: Vec<_> = keys.iter().map(|key| format!("{} = …", key.name)).collect();

@@ -40,7 +40,7 @@ fn the_example_names_every_key() {
     fn within(shape: &'static Shape, found: &mut Vec<&'static str>) {
         match shape {
             Shape::Table(keys) => names(keys, found),
-            Shape::Map(inner) | Shape::List(inner) => within(inner, found),
+            Shape::Map(inner) | Shape::ByHost(inner) | Shape::List(inner) => within(inner, found),
             Shape::Either(shapes) => shapes.iter().for_each(|shape| within(shape, found)),
             _ => {}
         }

@@ -54,11 +54,11 @@ fn a_certificate_and_a_key_that_cannot_serve_refuse_to_open() {
         (&one.chain, &locked, "is encrypted"),
     ] {
         let certificates = vec![CertificateFiles { chain: chain.clone(), key: key.clone() }];
-        let tls = TlsSettings { certificates, client_auth: None, tls12: true };
+        let tls = TlsSettings { certificates, client_auth: None, hosts: Vec::new(), tls12: true };
         let error = open(settings(Some(tls))).unwrap_err().to_string();
         assert!(error.contains(says), "{says}: {error}");
     }
-    let none = TlsSettings { certificates: Vec::new(), client_auth: None, tls12: true };
+    let none = TlsSettings { certificates: Vec::new(), client_auth: None, hosts: Vec::new(), tls12: true };
     assert!(open(settings(Some(none))).unwrap_err().to_string().contains("tls.certificates is empty"));
 }
 

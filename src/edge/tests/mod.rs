@@ -1,6 +1,7 @@
 //! The edge on real sockets.
 
 mod certificates;
+mod client_auth;
 mod drain;
 mod early_hints;
 mod http1;
@@ -27,9 +28,9 @@ use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
 use super::{Connection, Drain, Handler, Hangup, Listener, Refused};
-use crate::model::SystemClock;
 use crate::model::observer::Unobserved;
 use crate::model::settings::{Bind, HttpLimits, ListenerSettings, Serve, TlsSettings};
+use crate::model::{Clock, SystemClock};
 
 /// Settings of a listener on a port that the system chooses.
 fn settings(tls: Option<TlsSettings>) -> ListenerSettings {
@@ -171,9 +172,19 @@ async fn until(stream: &mut (impl AsyncReadExt + Unpin), end: &str) -> String {
 
 /// Runs a server and a test against it on one thread; then drains, which must come to an end by itself.
 fn run<F: Future<Output = ()>>(settings: ListenerSettings, test: impl FnOnce(Rc<Server>) -> F) {
+    run_by(Arc::new(SystemClock), settings, test);
+}
+
+/// The same by another clock.
+fn run_by<F: Future<Output = ()>>(
+    clock: Arc<dyn Clock>,
+    settings: ListenerSettings,
+    test: impl FnOnce(Rc<Server>) -> F,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let listeners = vec![Arc::new(open(settings).unwrap())];
+        let listener = Listener::open(Arc::new(settings), clock, Arc::new(Unobserved)).unwrap();
+        let listeners = vec![Arc::new(listener)];
         let address = listeners[0].local_addr().unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
         let (teller, drain) = (Rc::<Teller>::default(), Drain::new());
         let serving =

@@ -16,15 +16,19 @@ use crate::crypto::dev_certs::{DevCertificate, DevCertificates};
 use crate::model::settings::{ClientAuth, TlsSettings};
 use crate::model::{Clock, SystemClock, Timestamp};
 
-async fn connect(server: &Server, config: &Arc<ClientConfig>, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+pub(super) async fn connect(
+    server: &Server,
+    config: &Arc<ClientConfig>,
+    name: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     TlsConnector::from(Arc::clone(config)).connect(name, server.connect().await).await
 }
 
-const REQUEST: &[u8] = b"GET /tls HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+pub(super) const REQUEST: &[u8] = b"GET /tls HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 /// One request; what came back, or that the connection was refused.
-async fn ask(server: &Server, config: &Arc<ClientConfig>, name: &str) -> Result<String, String> {
+pub(super) async fn ask(server: &Server, config: &Arc<ClientConfig>, name: &str) -> Result<String, String> {
     let mut stream = connect(server, config, name).await.map_err(|error| error.to_string())?;
     // In TLS 1.3 a refused client certificate shows with the first read only.
     stream.write_all(REQUEST).await.map_err(|error| error.to_string())?;
@@ -91,7 +95,7 @@ fn sni_chooses_among_certificates() {
     ];
     let chains: Vec<_> =
         certificates.iter().map(|files| CertificateDer::from_pem_file(&files.chain).unwrap()).collect();
-    let tls = TlsSettings { certificates, client_auth: None, tls12: true };
+    let tls = TlsSettings { certificates, client_auth: None, hosts: Vec::new(), tls12: true };
     run(settings(Some(tls)), |server| async move {
         // Which one is presented is asked apart from whether it is valid for the name.
         let mut config = world.client(&[], None);
@@ -113,27 +117,32 @@ fn sni_chooses_among_certificates() {
     });
 }
 
+/// Says hello a byte at a time, and in two records, so that no single one holds the whole of it.
+pub(super) async fn hello_in_pieces(server: &Server, session: &mut rustls::ClientConnection) -> TcpStream {
+    let mut hello = Vec::new();
+    session.write_tls(&mut hello).unwrap();
+    let mut stream = server.connect().await;
+    stream.set_nodelay(true).unwrap();
+    let (head, body) = hello.split_at(5);
+    let (one, two) = body.split_at(40);
+    let length = |part: &[u8]| u16::try_from(part.len()).unwrap().to_be_bytes();
+    let records = [&head[..3], &length(one), one, &head[..3], &length(two), two].concat();
+    for byte in records {
+        stream.write_all(&[byte]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    stream
+}
+
 #[test]
 fn f51_a_client_hello_in_pieces_gets_the_certificate_of_its_name() {
     let mut world = World::new();
     let certificates = vec![world.certificate("default", &["default.example"]), world.certificate("b", &["b.example"])];
-    let tls = TlsSettings { certificates, client_auth: None, tls12: true };
+    let tls = TlsSettings { certificates, client_auth: None, hosts: Vec::new(), tls12: true };
     run(settings(Some(tls)), |server| async move {
         let config = Arc::new(world.client(&[], None));
         let mut session = rustls::ClientConnection::new(config, ServerName::try_from("b.example").unwrap()).unwrap();
-        let mut hello = Vec::new();
-        session.write_tls(&mut hello).unwrap();
-        let mut stream = server.connect().await;
-        stream.set_nodelay(true).unwrap();
-        // The record itself in two, so that no single one holds the whole hello; and a byte at a time.
-        let (head, body) = hello.split_at(5);
-        let (one, two) = body.split_at(40);
-        let length = |part: &[u8]| u16::try_from(part.len()).unwrap().to_be_bytes();
-        let records = [&head[..3], &length(one), one, &head[..3], &length(two), two].concat();
-        for byte in records {
-            stream.write_all(&[byte]).await.unwrap();
-            tokio::task::yield_now().await;
-        }
+        let mut stream = hello_in_pieces(&server, &mut session).await;
         while session.is_handshaking() {
             let mut bytes = vec![0; 4096];
             let read = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes).await.unwrap();

@@ -29,7 +29,12 @@ impl World {
     }
 
     pub(super) fn tls(&mut self) -> TlsSettings {
-        TlsSettings { certificates: vec![self.certificate("main", &["localhost"])], client_auth: None, tls12: true }
+        TlsSettings {
+            certificates: vec![self.certificate("main", &["localhost"])],
+            client_auth: None,
+            hosts: Vec::new(),
+            tls12: true,
+        }
     }
 
     pub(super) fn client_auth(&self, required: bool) -> ClientAuth {
@@ -38,14 +43,25 @@ impl World {
 
     /// A client that trusts the CA.
     pub(super) fn client(&self, alpn: &[&[u8]], certificate: Option<&DevCertificate>) -> ClientConfig {
+        let mut config = self.client_of(rustls::DEFAULT_VERSIONS, certificate);
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        config
+    }
+
+    /// The same for these versions of TLS.
+    pub(super) fn client_of(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        certificate: Option<&DevCertificate>,
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.ca.ca_pem().as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots);
-        let mut config = match certificate {
+        match certificate {
             None => builder.with_no_client_auth(),
             Some(certificate) => builder
                 .with_client_auth_cert(
@@ -53,9 +69,7 @@ impl World {
                     PrivateKeyDer::from_pem_slice(certificate.key_pem.expose().as_bytes()).unwrap(),
                 )
                 .unwrap(),
-        };
-        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-        config
+        }
     }
 }
 

@@ -40,6 +40,13 @@ pub(in crate::edge) fn client_certificate(der: &[u8]) -> Option<ClientCertificat
     })
 }
 
+/// From when on a certificate is not valid any more: it is in the second of `notAfter` (RFC 5280, section 4.1.2.5).
+pub(in crate::edge) fn end(der: &[u8]) -> Option<Timestamp> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let last = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
+    Some(Timestamp::from_secs(last.saturating_add(1)))
+}
+
 fn clean(name: &str) -> Option<String> {
     name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ').then(|| name.to_owned())
 }

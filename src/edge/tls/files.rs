@@ -37,7 +37,8 @@ pub(super) fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, String>
 /// Of all that stands in the files that the settings name; what cannot be read counts as nothing.
 pub(super) fn digest(settings: &TlsSettings) -> [u8; 32] {
     let of_certificates = settings.certificates.iter().flat_map(|files| [&files.chain, &files.key]);
-    let of_clients = settings.client_auth.iter().flat_map(|auth| std::iter::once(&auth.ca).chain(&auth.crls));
+    let asked = settings.client_auth.iter().chain(settings.hosts.iter().flat_map(|host| &host.client_auth));
+    let of_clients = asked.flat_map(|auth| std::iter::once(&auth.ca).chain(&auth.crls));
     let contents = of_certificates.chain(of_clients).map(|file| std::fs::read(file).map(Zeroizing::new));
     let digests: Vec<[u8; 32]> = contents.map(|content| content.map_or([0; 32], |content| sha256(&content))).collect();
     sha256(digests.as_flattened())

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use client::client_certificate;
+pub(super) use client::{client_certificate, end};
 use files::{certificates, private_key, revocation_lists};
 use names::Certificates;
 use rustls::crypto::CryptoProvider;
@@ -17,6 +17,8 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_parser::prelude::FromDer as _;
+use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::model::settings::{CertificateFiles, ClientAuth, TlsSettings};
 use crate::model::{Clock, Timestamp};
@@ -27,16 +29,24 @@ const HTTP1: &[u8] = b"http/1.1";
 
 /// A listener's TLS.
 pub(super) struct Tls {
-    /// Tickets and session storage are this configuration's own: a session resumes what was verified when it began, so it
-    /// must not outlive the CA bundle and the certificates that it was verified against.
-    pub(super) server: Arc<ServerConfig>,
-    /// Of client certificates, where they are asked for.
-    pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
-    /// Whether every client must have one.
-    pub(super) demands_certificate: bool,
+    /// For clients that ask for none of the names in `hosts`.
+    own: Profile,
+    /// One for each of the settings' hosts, in their order.
+    hosts: Vec<Profile>,
     settings: TlsSettings,
     /// Of all that stood in its files.
     digest: [u8; 32],
+}
+
+/// How one name is served.
+struct Profile {
+    /// Tickets and session storage are this profile's own: a session resumes what was verified when it began, so it must
+    /// not outlive the CA bundle and the certificates that it was verified against, nor open another name.
+    server: Arc<ServerConfig>,
+    /// Of client certificates, where they are asked for.
+    verifier: Option<Verifier>,
+    /// From when on each of its revocation lists says nothing any more.
+    list_ends: Vec<Timestamp>,
 }
 
 impl Tls {
@@ -44,7 +54,7 @@ impl Tls {
     /// and with which file.
     pub(super) fn load(
         settings: &TlsSettings,
-        clock: &dyn Clock,
+        clock: &Arc<dyn Clock>,
         known: Option<&Arc<Self>>,
     ) -> Result<Arc<Self>, String> {
         // Taken before the files are used: should one change in between, that is noticed the next time.
@@ -52,30 +62,97 @@ impl Tls {
         if let Some(known) = known.filter(|known| known.settings == *settings && known.digest == digest) {
             return Ok(Arc::clone(known));
         }
-        let (server, verifier) = server_config(settings, clock)?;
-        let demands_certificate = settings.client_auth.as_ref().is_some_and(|auth| auth.required);
-        Ok(Arc::new(Self { server, verifier, demands_certificate, settings: settings.clone(), digest }))
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let certificates = Arc::new(server_certificates(settings, &provider, clock.now())?);
+        let profile = |auth: Option<&ClientAuth>| {
+            let time = Arc::new(Time(Arc::clone(clock)));
+            Profile::new(settings.tls12, auth, Arc::clone(&certificates), &provider, time)
+        };
+        let own = profile(settings.client_auth.as_ref())?;
+        let hosts = settings.hosts.iter().map(|host| profile(host.client_auth.as_ref()));
+        let hosts = hosts.collect::<Result<_, String>>()?;
+        Ok(Arc::new(Self { own, hosts, settings: settings.clone(), digest }))
     }
 
-    /// Whether a connection whose client has this chain, verified under other terms, would come about under these.
-    pub(super) fn still_accepts(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> bool {
-        let (Some(verifier), Some((end, intermediates))) = (&self.verifier, chain.split_first()) else { return false };
+    /// What a client is served with that asks for this name.
+    pub(super) fn server(&self, name: Option<&str>) -> Arc<ServerConfig> {
+        Arc::clone(&self.profile(name).server)
+    }
+
+    /// Whether some clients need a certificate that need none under `before`.
+    pub(super) fn demands_more_than(&self, before: &Self) -> bool {
+        self.settings.demands_more_than(&before.settings)
+    }
+
+    /// Whether a connection for this name whose client has this chain, verified under other terms, would come about under
+    /// these.
+    pub(super) fn still_accepts(&self, name: Option<&str>, chain: &[CertificateDer<'_>], now: Timestamp) -> bool {
+        let verifier = &self.profile(name).verifier;
+        let (Some(verifier), Some((end, intermediates))) = (verifier, chain.split_first()) else { return false };
         let now = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()));
         verifier.verify_client_cert(end, intermediates, now).is_ok()
+    }
+
+    /// From when on each of the revocation lists says nothing any more.
+    pub(super) fn list_ends(&self) -> Vec<Timestamp> {
+        std::iter::once(&self.own).chain(&self.hosts).flat_map(|profile| &profile.list_ends).copied().collect()
+    }
+
+    fn profile(&self, name: Option<&str>) -> &Profile {
+        self.settings.host_of(name).and_then(|at| self.hosts.get(at)).unwrap_or(&self.own)
     }
 }
 
 type Verifier = Arc<dyn ClientCertVerifier>;
 
-fn server_config(tls: &TlsSettings, clock: &dyn Clock) -> Result<(Arc<ServerConfig>, Option<Verifier>), String> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let versions: &[&rustls::SupportedProtocolVersion] =
-        if tls.tls12 { &[&rustls::version::TLS13, &rustls::version::TLS12] } else { &[&rustls::version::TLS13] };
+impl Profile {
+    fn new(
+        tls12: bool,
+        auth: Option<&ClientAuth>,
+        certificates: Arc<Certificates>,
+        provider: &Arc<CryptoProvider>,
+        time: Arc<Time>,
+    ) -> Result<Self, String> {
+        let versions: &[&rustls::SupportedProtocolVersion] =
+            if tls12 { &[&rustls::version::TLS13, &rustls::version::TLS12] } else { &[&rustls::version::TLS13] };
+        let builder = ServerConfig::builder_with_details(Arc::clone(provider), time)
+            .with_protocol_versions(versions)
+            .map_err(|error| error.to_string())?;
+        let verifier = auth.map(|auth| client_verifier(auth, provider)).transpose()?;
+        let list_ends = auth.map_or_else(|| Ok(Vec::new()), list_ends)?;
+        let builder = match &verifier {
+            None => builder.with_no_client_auth(),
+            Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
+        };
+        let mut server = builder.with_cert_resolver(certificates);
+        server.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
+        // What is sent before the handshake ends can be replayed.
+        server.max_early_data_size = 0;
+        server.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|error| error.to_string())?;
+        Ok(Self { server: Arc::new(server), verifier, list_ends })
+    }
+}
 
+/// The time that certificates and revocation lists are held to.
+struct Time(Arc<dyn Clock>);
+
+impl rustls::time_provider::TimeProvider for Time {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_millis(self.0.now().0)))
+    }
+}
+
+impl std::fmt::Debug for Time {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Time")
+    }
+}
+
+fn server_certificates(tls: &TlsSettings, provider: &CryptoProvider, now: Timestamp) -> Result<Certificates, String> {
     let mut resolver = Certificates::default();
     for files in &tls.certificates {
-        let (key, end) = certified_key(files, &provider)?;
-        warn_of_validity(&files.chain, &end, clock.now());
+        let (key, end) = certified_key(files, provider)?;
+        warn_of_validity(&files.chain, &end, now);
         if resolver.add(key, &end.names) {
             continue;
         }
@@ -85,20 +162,7 @@ fn server_config(tls: &TlsSettings, clock: &dyn Clock) -> Result<(Arc<ServerConf
         return Err("tls.certificates is empty: name at least one { chain = …, key = … }".to_owned());
     }
 
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(versions)
-        .map_err(|error| error.to_string())?;
-    let verifier = tls.client_auth.as_ref().map(|auth| client_verifier(auth, &provider)).transpose()?;
-    let builder = match &verifier {
-        None => builder.with_no_client_auth(),
-        Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
-    };
-    let mut config = builder.with_cert_resolver(Arc::new(resolver));
-    config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
-    // What is sent before the handshake ends can be replayed.
-    config.max_early_data_size = 0;
-    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|error| error.to_string())?;
-    Ok((Arc::new(config), verifier))
+    Ok(resolver)
 }
 
 /// What is told of an end-entity certificate.
@@ -170,4 +234,18 @@ fn client_verifier(auth: &ClientAuth, provider: &Arc<CryptoProvider>) -> Result<
         builder = builder.allow_unauthenticated();
     }
     builder.build().map_err(|error| format!("client_auth with `{ca}` cannot be used: {error}"))
+}
+
+/// `nextUpdate` of each list, where it has one.
+fn list_ends(auth: &ClientAuth) -> Result<Vec<Timestamp>, String> {
+    let mut ends = Vec::new();
+    for file in &auth.crls {
+        for list in revocation_lists(file)? {
+            let (_, list) = CertificateRevocationList::from_der(&list)
+                .map_err(|error| format!("`{}`: a revocation list in it cannot be read: {error}", file.display()))?;
+            let end = list.next_update().and_then(|end| u64::try_from(end.timestamp()).ok());
+            ends.extend(end.map(Timestamp::from_secs));
+        }
+    }
+    Ok(ends)
 }

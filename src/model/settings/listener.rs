@@ -9,6 +9,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use ipnet::IpNet;
 
+use super::TlsSettings;
+
 /// One listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerSettings {
@@ -110,37 +112,6 @@ impl fmt::Display for Origin {
         write!(f, "{scheme}://{}", self.host)?;
         if self.port == default { Ok(()) } else { write!(f, ":{}", self.port) }
     }
-}
-
-/// `[listener.NAME.tls]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsSettings {
-    /// At least one; SNI chooses among them, the first serves clients that name none.
-    pub certificates: Vec<CertificateFiles>,
-    /// Client certificates; `None`: none is asked for.
-    pub client_auth: Option<ClientAuth>,
-    /// Whether TLS 1.2 is spoken beside 1.3.
-    pub tls12: bool,
-}
-
-/// A certificate chain and its key, both PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// The chain, end entity first.
-    pub chain: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
-}
-
-/// `client_auth`: who may present a certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientAuth {
-    /// Refuse the handshake without one.
-    pub required: bool,
-    /// The CA bundle, PEM; never empty.
-    pub ca: PathBuf,
-    /// Revocation lists, PEM.
-    pub crls: Vec<PathBuf>,
 }
 
 /// Timeouts and caps of a listener.

@@ -14,6 +14,7 @@ mod maintenance;
 mod pages;
 mod redis;
 mod route;
+mod tls;
 mod upstream;
 mod upstream_health;
 
@@ -33,7 +34,7 @@ pub use identity::{
     ForeignSettings, IdAlphabet, IssuerSettings, JwksSettings, KeySource, MtlsMatch, MtlsRule, OpaqueSettings,
     PhpHandler, SessionIdForm, SessionLayout, SessionSettings,
 };
-pub use listener::{Bind, CertificateFiles, ClientAuth, HttpLimits, ListenerSettings, Origin, Serve, TlsSettings};
+pub use listener::{Bind, HttpLimits, ListenerSettings, Origin, Serve};
 pub use maintenance::MaintenanceSettings;
 pub use pages::{PageFor, PagePiece, PageTemplate, PagesSettings};
 pub use redis::{RedisAddress, RedisNode, RedisSettings, RedisTls, SentinelSettings};
@@ -41,6 +42,7 @@ pub use route::{
     Accept, Alternative, HeaderPreset, HostPattern, IdentityField, IdentityHeaders, OnStale, PathPattern, PathSegment,
     PathTolerance, RouteMatch, RouteSettings, StreamGrace,
 };
+pub use tls::{CertificateFiles, ClientAuth, TlsHost, TlsSettings};
 pub use upstream::{
     Balance, CertifiedName, Endpoint, HashKey, HostHeader, HttpVersion, ProxyProtocol, Retries, Scheme,
     UpstreamSettings, UpstreamTimeouts, UpstreamTls,
