@@ -25,6 +25,7 @@ mod response;
 mod retry;
 mod shared;
 mod slot;
+mod surge;
 mod tls;
 mod traffic;
 mod verify;

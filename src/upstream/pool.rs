@@ -19,6 +19,7 @@ use super::no_lease::NoLease;
 use super::request::RequestBody;
 use super::shared::Shared;
 use super::slot::{Slot, Stream, Use};
+use super::surge::Surge;
 use super::tls::EndpointTls;
 use super::traffic::Traffic;
 use crate::model::Denial;
@@ -45,6 +46,7 @@ pub(super) struct Pool {
     following: Cell<Option<AbortHandle>>,
     idle: RefCell<Vec<Idle>>,
     shared: Shared,
+    pub(super) surge: Surge,
     open: Cell<usize>,
     in_use: Cell<usize>,
     avoid_until: Cell<Option<Instant>>,
@@ -73,6 +75,7 @@ impl Pool {
             .map_err(|_| format!("`{}` cannot be a Host", endpoint.authority()))?;
         Ok(Rc::new(Self {
             shared: Shared::new(endpoint.scheme, settings.http),
+            surge: Surge::default(),
             endpoint,
             authority,
             settings,
@@ -143,7 +146,7 @@ impl Pool {
             return Ok(lease);
         }
         if wanted.http1 || wanted.alone || !self.shared.is_possible() {
-            return Ok(self.dial(wanted, &order).await?);
+            return Ok(self.lease_in_surge(wanted, &order).await?);
         }
         // Many requests at once open one connection, not one each.
         let failures = self.shared.failures();
@@ -157,7 +160,7 @@ impl Pool {
         // What the first connection has shown to be HTTP/1.1 is not waited for.
         if !self.shared.is_possible() {
             drop(turn);
-            return Ok(self.dial(wanted, &order).await?);
+            return Ok(self.lease_in_surge(wanted, &order).await?);
         }
         let dialed = self.dial(wanted, &order).await;
         if let Err(why) = &dialed {
@@ -167,7 +170,7 @@ impl Pool {
     }
 
     /// One that is there, to this address where one is named.
-    fn kept(self: &Rc<Self>, wanted: Wanted, to: Option<&Rc<Address>>) -> Option<Lease> {
+    pub(super) fn kept(self: &Rc<Self>, wanted: Wanted, to: Option<&Rc<Address>>) -> Option<Lease> {
         if !wanted.http1
             && !wanted.alone
             && let Some((sender, slot)) = self.shared.take(to)
@@ -202,7 +205,7 @@ impl Pool {
     }
 
     /// A new connection, to the first address of these that can be reached.
-    async fn dial(self: &Rc<Self>, wanted: Wanted, order: &[Rc<Address>]) -> Result<Lease, Denial> {
+    pub(super) async fn dial(self: &Rc<Self>, wanted: Wanted, order: &[Rc<Address>]) -> Result<Lease, Denial> {
         if self.open.get() >= self.settings.max_connections {
             // One to another address will do.
             if let Some(lease) = self.kept(wanted, None) {
@@ -305,6 +308,7 @@ impl Pool {
         let keeps = self.settings.max_idle > 0 && !self.retired.get() && self.serves(slot);
         if keeps && sender.is_ready() {
             self.idle.borrow_mut().push(Idle { sender, slot: Rc::downgrade(slot), since: Instant::now() });
+            self.surge.returned();
             self.sweep();
             self.trim();
         }

@@ -11,6 +11,7 @@ mod interim;
 mod limits;
 mod proxy_protocol;
 mod retries;
+mod surge;
 mod tls;
 mod unix;
 
