@@ -23,6 +23,8 @@ def open(name, url, ca, headers={}, subprotocols=None):
             max_size=64 << 20,
             proxy=None,
             open_timeout=PATIENCE,
+            # Its own pings give up after 20 seconds, which a busy machine needs for 8 MiB.
+            ping_interval=None,
         )
         connections[name] = all_open.enter_context(connecting)
     except InvalidStatus as refused:
