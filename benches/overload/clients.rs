@@ -16,13 +16,30 @@ const CONNECTIONS: usize = 4_000;
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     pub(crate) came: usize,
+    took: Duration,
     /// How long each 200 took from when it was due, in order once all are there.
     pub(crate) waits: Vec<Duration>,
+    /// The same in the order in which they were due, and when that was.
+    pub(crate) course: Vec<(Duration, Duration)>,
     pub(crate) refused: usize,
     pub(crate) failed: usize,
 }
 
 impl Figures {
+    fn in_order(&mut self, took: Duration) {
+        self.took = took;
+        self.came = self.course.len();
+        self.waits.sort_unstable();
+        self.course.sort_unstable();
+    }
+
+    /// Answers with 200 in a second.
+    pub(crate) fn rate(&self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate")]
+        let rate = (self.waits.len() as f64 / self.took.as_secs_f64()) as u32;
+        rate
+    }
+
     pub(crate) fn percentile(&self, share: f64) -> Duration {
         let last = self.waits.len().saturating_sub(1);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a position")]
@@ -30,20 +47,40 @@ impl Figures {
         self.waits.get(at).copied().unwrap_or_default()
     }
 
-    fn count(&mut self, due: Instant, status: Option<u16>) {
+    /// When things are as they should be again: the first twentieth of a second of which all but one in a hundred are
+    /// answered within `bearable`.
+    pub(crate) fn recovered(&self, bearable: Duration) -> Option<Duration> {
+        let slice = Duration::from_millis(50);
+        let last = self.course.last()?.0;
+        (0..).map(|n| slice * n).take_while(|from| *from < last).find(|from| {
+            let of_slice = || self.course.iter().filter(|(due, _)| *due >= *from && *due < *from + slice);
+            let late = of_slice().filter(|(_, wait)| *wait > bearable).count();
+            late * 100 <= of_slice().count()
+        })
+    }
+
+    fn count(&mut self, begun: Instant, due: Instant, status: Option<u16>) {
         match status {
-            Some(200) => self.waits.push(due.elapsed()),
-            Some(503) => self.refused += 1,
-            _ => self.failed += 1,
+            Some(200) => {
+                self.waits.push(due.elapsed());
+                self.course.push((due.saturating_duration_since(begun), due.elapsed()));
+            }
+            other => {
+                self.course.push((due.saturating_duration_since(begun), Duration::MAX));
+                if other == Some(503) {
+                    self.refused += 1;
+                } else {
+                    self.failed += 1;
+                }
+            }
         }
     }
 }
 
-/// Requests of so many clients, each after the answer to its last; how many are answered in a second.
-pub(crate) async fn closed(subject: &Subject, clients: usize, time: Duration) -> u32 {
+/// Requests of so many clients, each after the answer to its last.
+pub(crate) async fn closed(subject: &Subject, clients: usize, time: Duration) -> Figures {
     let figures = Rc::new(RefCell::new(Figures::default()));
-    let per_client = 4_000 * usize::try_from(time.as_secs()).unwrap_or(1) / clients * 4;
-    let until = Instant::now() + Duration::from_secs(3600);
+    let per_client = 16_000 * usize::try_from(time.as_secs()).unwrap_or(1) / clients;
     let all: Vec<Vec<Vec<u8>>> = (0..clients).map(|_| (0..per_client).map(|_| subject.request()).collect()).collect();
     let begun = Instant::now();
     let tasks: Vec<_> = all
@@ -53,11 +90,12 @@ pub(crate) async fn closed(subject: &Subject, clients: usize, time: Duration) ->
             tokio::task::spawn_local(async move {
                 let mut connection = TcpStream::connect(address).await.expect("a connection");
                 for request in requests {
-                    if begun.elapsed() > time || Instant::now() > until {
+                    if begun.elapsed() > time {
                         break;
                     }
+                    let asked = Instant::now();
                     let status = ask(&mut connection, &request).await;
-                    figures.borrow_mut().count(begun, status);
+                    figures.borrow_mut().count(begun, asked, status);
                 }
             })
         })
@@ -65,19 +103,16 @@ pub(crate) async fn closed(subject: &Subject, clients: usize, time: Duration) ->
     for task in tasks {
         task.await.expect("a client");
     }
-    let took = begun.elapsed();
-    let answered = figures.borrow().waits.len();
-    assert_eq!((figures.borrow().failed, figures.borrow().refused), (0, 0), "a few clients are no overload");
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate")]
-    let rate = (answered as f64 / took.as_secs_f64()) as u32;
-    rate
+    let mut figures = Rc::try_unwrap(figures).expect("all clients are done").into_inner();
+    figures.in_order(begun.elapsed());
+    figures
 }
 
 /// So many requests a second, whatever becomes of them.
 pub(crate) async fn open(subject: &Subject, rate: u32, time: Duration) -> Figures {
     let count = rate * u32::try_from(time.as_secs()).unwrap_or(1);
     let requests: Vec<Vec<u8>> = (0..count).map(|_| subject.request()).collect();
-    let figures = Rc::new(RefCell::new(Figures { came: requests.len(), ..Figures::default() }));
+    let figures = Rc::new(RefCell::new(Figures::default()));
     let idle: Rc<RefCell<Vec<TcpStream>>> = Rc::default();
     let places = Rc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     let begun = Instant::now();
@@ -98,9 +133,9 @@ pub(crate) async fn open(subject: &Subject, rate: u32, time: Duration) -> Figure
                 Some(connection) => Ok(connection),
                 None => TcpStream::connect(address).await,
             };
-            let Ok(mut connection) = connection else { return figures.borrow_mut().count(due, None) };
+            let Ok(mut connection) = connection else { return figures.borrow_mut().count(begun, due, None) };
             let status = ask(&mut connection, &request).await;
-            figures.borrow_mut().count(due, status);
+            figures.borrow_mut().count(begun, due, status);
             if status.is_some() {
                 idle.borrow_mut().push(connection);
             }
@@ -110,7 +145,7 @@ pub(crate) async fn open(subject: &Subject, rate: u32, time: Duration) -> Figure
         task.await.expect("a client");
     }
     let mut figures = Rc::try_unwrap(figures).expect("all clients are done").into_inner();
-    figures.waits.sort_unstable();
+    figures.in_order(time);
     figures
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Subject {
 
 impl Subject {
     /// With one worker on core 0.
-    pub(crate) fn start(shed_above: &str) -> Self {
+    pub(crate) fn start(binary: &str, shed_above: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (origin, address) = (free_address(), free_address());
         let signer = Signer::generate().expect("a signing key");
@@ -45,7 +45,7 @@ impl Subject {
         std::fs::write(folder.path().join("portcullis.toml"), configuration).expect("a configuration");
         let mut subject = Self { address, signer, next: Cell::new(0), folder, children: Vec::new() };
         subject.start_origin(origin);
-        subject.start_portcullis();
+        subject.start_portcullis(binary);
         subject
     }
 
@@ -77,9 +77,9 @@ impl Subject {
         }
     }
 
-    fn start_portcullis(&mut self) {
+    fn start_portcullis(&mut self, binary: &str) {
         let mut portcullis = Command::new("taskset");
-        portcullis.args(["-c", "0", env!("CARGO_BIN_EXE_portcullis"), "run", "--config"]);
+        portcullis.args(["-c", "0", binary, "run", "--config"]);
         portcullis.arg(self.folder.path().join("portcullis.toml"));
         let mut child = portcullis.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("portcullis starts");
         let mut log = BufReader::new(child.stderr.take().expect("its log")).lines();

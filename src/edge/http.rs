@@ -110,14 +110,12 @@ pub(super) async fn serve<H: Handler>(
     let streams = (protocol == Protocol::Http2).then(Streams::default);
     let service = {
         let (progress, roster, streams) = (Arc::clone(&progress), Rc::clone(&roster), streams.clone());
-        service_fn(move |mut request: Request<Incoming>| {
-            if overload.sheds() {
-                request.extensions_mut().insert(Refused(Reason::Overloaded));
-            }
+        service_fn(move |request: Request<Incoming>| {
             let hangup = streams.as_ref().map_or_else(|| Hangup::of_connection(&progress), Streams::next);
             let owing = hangup.owing(streams.as_ref());
-            let (progress, roster) = (Arc::clone(&progress), Rc::clone(&roster));
-            answer(Rc::clone(&handler), Arc::clone(&connection), progress, roster, (hangup, owing), request)
+            let company =
+                Company { roster: Rc::clone(&roster), overload: Rc::clone(&overload), progress: Arc::clone(&progress) };
+            answer(Rc::clone(&handler), Arc::clone(&connection), company, (hangup, owing), request)
         })
     };
     match protocol {
@@ -171,8 +169,7 @@ pub(super) async fn serve<H: Handler>(
 async fn answer<H: Handler>(
     handler: Rc<H>,
     connection: Arc<Connection>,
-    progress: Arc<Progress>,
-    roster: Rc<Roster>,
+    Company { roster, overload, progress }: Company,
     (hangup, owing): (Hangup, Option<Owing>),
     mut request: Request<Incoming>,
 ) -> Result<Response<Tracked<H::Body>>, Infallible> {
@@ -185,7 +182,8 @@ async fn answer<H: Handler>(
         // hyper is done with the request once the tunnel is open; the connection is not idle then.
         hangup.keep_for_tunnel(progress.hold());
     }
-    if let Some(reason) = refused {
+    let turn = overload.turn().await;
+    if let Some(reason) = refused.or(turn.is_err().then_some(Reason::Overloaded)) {
         request.extensions_mut().insert(Refused(reason));
     }
     let http1 = request.version() < Version::HTTP_2;
@@ -193,6 +191,7 @@ async fn answer<H: Handler>(
         absolute_form::complete(request.uri_mut());
     }
     let mut response = handler.handle(request, connection, hangup).await;
+    drop(turn);
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     progress.answer(upgraded);
     // An answer that is ready at the very poll in which draining begins is written before hyper is told.

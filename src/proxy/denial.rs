@@ -202,13 +202,14 @@ pub(super) fn public_code(reason: Reason) -> &'static str {
 /// RFC 9457. The type is a name, not an address: there is nothing to fetch.
 fn problem(reason: Reason, asked: &Asked<'_>) -> Response<Body> {
     let row = reason.row();
-    let document = serde_json::json!({
-        "type": format!("urn:portcullis:{}", public_code(reason)),
-        "title": row.title,
-        "status": row.status,
-        "decision_id": asked.id.to_string(),
-    });
-    let text = Bytes::from(document.to_string());
+    // Names and titles are ours: nothing in them is special in JSON. Refusing must cost little.
+    let text = Bytes::from(format!(
+        r#"{{"decision_id":"{}","status":{},"title":"{}","type":"urn:portcullis:{}"}}"#,
+        asked.id,
+        row.status,
+        row.title,
+        public_code(reason),
+    ));
     let length = text.len();
     let mut response = Response::new(if asked.method == Method::HEAD { Body::empty() } else { Body::full(text) });
     *response.status_mut() = StatusCode::from_u16(row.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -55,6 +55,8 @@ async fn f49_an_answer_never_shows_the_detail_nor_which_check_failed() {
         let document: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(document["status"], reason.row().status);
         assert_eq!(document["decision_id"], ID.to_string());
+        assert_eq!(document["title"], reason.row().title);
+        assert_eq!(document["type"], format!("urn:portcullis:{}", public_code(*reason)));
         assert_eq!(document.as_object().unwrap().len(), 4, "{text}");
     }
 }

@@ -7,8 +7,8 @@ use crate::harness::http;
 use crate::harness::portcullis::{Portcullis, Setup};
 
 /// Clients that ask at once, requests of each, and how often they do so at most.
-const CLIENTS: usize = 64;
-const REQUESTS: usize = 100;
+const CLIENTS: usize = 400;
+const REQUESTS: usize = 20;
 const ROUNDS: usize = 50;
 
 fn start(shed_above: &str) -> Portcullis {

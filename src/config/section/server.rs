@@ -26,8 +26,8 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::new(
         "shed_above",
         Shape::Text,
-        "How much work may wait for a worker, in CPU time, before it refuses some requests with 503 (`overloaded`); `\"off\"`: \
-         it never does.",
+        "How long requests may wait for a worker that is overloaded, in CPU time, before they are refused with 503 \
+         (`overloaded`); `\"off\"`: they never are.",
     )
     .default(Given::Text("10ms")),
     Key::new(

@@ -107,7 +107,8 @@ pub struct ServerSettings {
     pub shutdown_grace: Duration,
     /// How long to go on accepting after becoming unready.
     pub drain_delay: Duration,
-    /// How much work may wait for a worker, in CPU time, before requests are refused; `None`: they never are for that.
+    /// How long a request may wait for a worker that is overloaded, in CPU time, before it is refused; `None`: it never is
+    /// for that.
     pub shed_above: Option<Duration>,
     /// Whether files that change bring about a reload.
     pub watch: bool,
