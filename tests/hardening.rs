@@ -11,6 +11,20 @@ const REFERENCE: &str = include_str!("../docs/configuration.md");
 const FIXED: &[(&str, &str, &str, &str)] = &[
     ("PROXY protocol: length of the header", "4096 bytes", "edge/proxy_protocol/v2.rs", "MOST: usize = 4096;"),
     ("TLS: handshakes at once, each worker", "1024", "edge/accept.rs", "HANDSHAKES: usize = 1024;"),
+    ("TLS: certificates that a client sends", "8", "edge/tls/verify/mod.rs", "MOST_CERTIFICATES: usize = 8;"),
+    ("TLS: bytes of one of them", "16 KiB", "edge/tls/verify/mod.rs", "LARGEST_CERTIFICATE: usize = 16 * 1024;"),
+    (
+        "TLS: bytes of all of them",
+        "64 KiB",
+        "edge/tls/verify/mod.rs",
+        "rustls reads no more than 64 KiB of all of them",
+    ),
+    (
+        "TLS: signatures that are verified for one chain",
+        "100",
+        "edge/tls/verify/mod.rs",
+        "webpki verifies 100 signatures at most",
+    ),
     (
         "HTTP/2: streams that a client resets before they are looked at",
         "20",

@@ -15,7 +15,7 @@ pub mod jwt;
 mod key;
 pub mod keyed;
 pub mod session_secret;
-mod shown;
+pub(crate) mod shown;
 pub mod signed_value;
 pub mod signer;
 #[cfg(test)]

@@ -23,7 +23,7 @@ use super::progress::Progress;
 use super::proxy_protocol::{self, Source};
 use super::quiet::Quiet;
 use super::socket::{Socket, Transport};
-use super::tls::{self, Tls};
+use super::tls::{self, CertificateReason, Presented, Refusal, Tls};
 use super::{Connection, Handler};
 use crate::model::Timestamp;
 
@@ -72,6 +72,7 @@ impl<H: Handler> Server<H> {
             full: Quiet::default(),
             failures: Quiet::default(),
             relays: Quiet::default(),
+            uncertified: Quiet::default(),
         }))
     }
 
@@ -109,6 +110,7 @@ struct Worker<H> {
     full: Quiet,
     failures: Quiet,
     relays: Quiet,
+    uncertified: Quiet,
 }
 
 impl<H: Handler> Worker<H> {
@@ -216,10 +218,14 @@ impl<H: Handler> Worker<H> {
                     let company = Company { roster, overload: Rc::clone(&worker.overload), progress };
                     http::serve(ready, Rc::clone(&worker.handler), company, (counted, enrolled)).await;
                 }
-                Err(Unready { connection, why, label }) => {
+                Err(Unready { connection, why, label, refusal }) => {
                     observer.connection_refused(label);
                     let (listener, peer) = (&connection.listener.name, connection.peer);
-                    if label == PROXY_PROTOCOL {
+                    if let Some(refusal) = refusal {
+                        if let Some(withheld) = worker.uncertified.allow() {
+                            report(listener, peer, &refusal, withheld);
+                        }
+                    } else if label == PROXY_PROTOCOL {
                         // Not the mistake of any client: the proxy in front and the settings do not fit together.
                         if let Some(withheld) = worker.relays.allow() {
                             tracing::warn!(%listener, ?peer, %why, withheld, "connection refused");
@@ -248,14 +254,18 @@ impl<H: Handler> Worker<H> {
         let (limit, begun) = (connection.listener.limits.handshake_timeout, listener.now());
         let accept = async {
             let _turn = self.handshakes.acquire().await;
-            // The whole hello is waited for, in however many pieces it comes: its name decides what is asked.
-            let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket).await?;
-            let server = tls.server(hello.client_hello().server_name());
-            hello.into_stream(server).await
+            tls::explained(async {
+                // The whole hello is waited for, in however many pieces it comes: its name decides what is asked.
+                let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket).await?;
+                let server = tls.server(hello.client_hello().server_name());
+                hello.into_stream(server).await
+            })
+            .await
         };
         let stream = match timeout(limit, accept).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(Unready::new(connection, error.to_string(), "tls_handshake")),
+            Ok(Err((_, Some(refusal)))) => return Err(Unready::uncertified(connection, refusal)),
+            Ok(Err((error, None))) => return Err(Unready::new(connection, error.to_string(), "tls_handshake")),
             Err(_) => return Err(Unready::new(connection, "handshake_timeout passed".to_owned(), "tls_timeout")),
         };
         let (_, session) = stream.get_ref();
@@ -277,9 +287,10 @@ impl<H: Handler> Worker<H> {
                         verified: (!resumed).then(|| (Arc::clone(tls), begun)),
                     });
                 }
+                // The verifier has read it, too.
                 None => {
-                    let why = "a name in the client certificate holds control characters or cannot be read".to_owned();
-                    return Err(Unready::new(connection, why, "client_certificate"));
+                    let refusal = Refusal { reason: CertificateReason::BadName, certificate: None };
+                    return Err(Unready::uncertified(connection, refusal));
                 }
             }
         }
@@ -316,12 +327,30 @@ struct Unready {
     connection: Connection,
     why: String,
     label: &'static str,
+    /// Where its client certificate is why.
+    refusal: Option<Refusal>,
 }
 
 impl Unready {
     fn new(connection: Connection, why: String, label: &'static str) -> Self {
-        Self { connection, why, label }
+        Self { connection, why, label, refusal: None }
     }
+
+    fn uncertified(connection: Connection, refusal: Refusal) -> Self {
+        let (why, label) = (refusal.reason.to_string(), refusal.reason.label());
+        Self { connection, why, label, refusal: Some(refusal) }
+    }
+}
+
+/// A client certificate that is refused is a fault of clients or of the settings: in either case somebody looks for it.
+fn report(listener: &str, peer: Option<SocketAddr>, Refusal { reason, certificate }: &Refusal, withheld: u64) {
+    let (why, reason) = (reason, reason.name());
+    let Some(Presented { subject, issuer, serial, fingerprint }) = certificate else {
+        return tracing::info!(%listener, ?peer, reason, %why, withheld, "client certificate refused");
+    };
+    tracing::warn!(
+        %listener, ?peer, reason, %subject, %issuer, %serial, %fingerprint, %why, withheld, "client certificate refused"
+    );
 }
 
 /// Where the listener wants it, what a proxy that it trusts says of whose connection this is.

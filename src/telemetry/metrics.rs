@@ -212,7 +212,7 @@ pub(super) const NEVER: u64 = u64::MAX;
 const MAX_OPERATIONS: usize = 32;
 
 /// How many reasons to refuse a connection are told apart; likewise.
-const MAX_REFUSALS: usize = 16;
+const MAX_REFUSALS: usize = 64;
 
 /// Counts under a name that is known once it is first counted.
 #[derive(Debug, Default)]
@@ -307,7 +307,7 @@ impl Counts {
             routes: ArcSwap::from_pointee(Routes::default().with(&[Arc::from("")], shards).with(routes, shards)),
             shards: (0..shards).map(|_| Shard::new()).collect(),
             store_calls: Default::default(),
-            refused: Default::default(),
+            refused: std::array::from_fn(|_| Named::default()),
             issuers: ArcSwap::from_pointee(issuers.iter().map(|name| Arc::new(IssuerCounts::new(name))).collect()),
             staleness_millis: AtomicU64::new(NEVER),
             revocations: Default::default(),

@@ -3,6 +3,7 @@
 mod client;
 mod files;
 mod names;
+mod verify;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,12 +12,12 @@ use std::time::Duration;
 pub(super) use client::{client_certificate, end};
 use files::{certificates, private_key, revocation_lists};
 use names::Certificates;
+use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
-use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, UnixTime};
+pub(super) use verify::{Presented, Reason as CertificateReason, Refusal, explained};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::revocation_list::CertificateRevocationList;
 
@@ -118,7 +119,8 @@ impl Profile {
         let builder = ServerConfig::builder_with_details(Arc::clone(provider), time)
             .with_protocol_versions(versions)
             .map_err(|error| error.to_string())?;
-        let verifier = auth.map(|auth| client_verifier(auth, provider)).transpose()?;
+        let verifier = auth.map(|auth| verify::Verifier::load(auth, provider)).transpose()?;
+        let verifier = verifier.map(|verifier| Arc::new(verifier) as Verifier);
         let list_ends = auth.map_or_else(|| Ok(Vec::new()), list_ends)?;
         let builder = match &verifier {
             None => builder.with_no_client_auth(),
@@ -216,24 +218,6 @@ fn warn_of_validity(file: &Path, end: &EndEntity, now: Timestamp) {
     } else if now < end.not_before {
         tracing::warn!(file = %file.display(), "certificate is not valid yet");
     }
-}
-
-fn client_verifier(auth: &ClientAuth, provider: &Arc<CryptoProvider>) -> Result<Verifier, String> {
-    let ca = auth.ca.display();
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&auth.ca)? {
-        roots.add(certificate).map_err(|error| format!("`{ca}`: a certificate in it is no trust anchor: {error}"))?;
-    }
-    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    for file in &auth.crls {
-        builder = builder.with_crls(revocation_lists(file)?);
-    }
-    // Without this an expired list is taken as current (rustls' default): it fails open.
-    builder = builder.enforce_revocation_expiration();
-    if !auth.required {
-        builder = builder.allow_unauthenticated();
-    }
-    builder.build().map_err(|error| format!("client_auth with `{ca}` cannot be used: {error}"))
 }
 
 /// `nextUpdate` of each list, where it has one.
