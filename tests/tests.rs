@@ -27,6 +27,7 @@ mod gate;
 mod hardening;
 mod harness;
 mod layers;
+mod mtls;
 mod process;
 mod proxy;
 mod readme;

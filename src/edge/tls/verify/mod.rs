@@ -3,6 +3,7 @@
 
 mod anchors;
 mod crls;
+mod encoding;
 mod reason;
 mod refusal;
 mod rules;
@@ -94,12 +95,14 @@ impl Verifier {
         let client = rules::read(&end)?;
         rules::any(&client)?;
         rules::client(&end, &client)?;
+        self.lists.check(path.end_entity(), false, rules::names_a_point(&client))?;
         let (mut issuers, mut below) = (0, vec![client.subject().iter_email().next().is_some()]);
         for issuer in path.intermediate_certificates() {
-            let der = issuer.der();
+            let (cert, der) = (issuer, issuer.der());
             let issuer = rules::read(&der)?;
             rules::any(&issuer)?;
             rules::issuer(&issuer)?;
+            self.lists.check(cert, true, rules::names_a_point(&issuer))?;
             if rules::constrains_email(&issuer).ok_or(Reason::Malformed)? && below.contains(&true) {
                 return Err(Reason::NameConstraints);
             }

@@ -4,16 +4,18 @@
 use std::collections::HashSet;
 
 use rustls_pki_types::CertificateDer;
+use x509_parser::asn1_rs::oid;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, NameConstraints};
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_PKCS1_RSAENCRYPTION,
-    OID_SIG_ED25519,
+    OID_SIG_ED25519, OID_X509_EXT_CRL_DISTRIBUTION_POINTS,
 };
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::{PublicKey, RSAPublicKey};
 
 use super::Reason;
+use super::encoding::is_der;
 use crate::edge::tls::client::client_certificate;
 
 /// Octets of a serial number (section 4.1.2.2).
@@ -32,6 +34,11 @@ pub(super) fn read<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a
 
 /// What holds for each certificate.
 pub(super) fn any(certificate: &X509Certificate<'_>) -> Result<(), Reason> {
+    // Section 4.1. What extensions of others hold may be anything.
+    let standard = certificate.extensions().iter().filter(|extension| extension.oid.starts_with(&oid!(2.5.29)));
+    if !std::iter::once(certificate.as_raw()).chain(standard.map(|one| one.value)).all(is_der) {
+        return Err(Reason::Malformed);
+    }
     if !is_serial(certificate.raw_serial()) {
         return Err(Reason::Malformed);
     }
@@ -76,6 +83,11 @@ pub(super) fn constrains_email(certificate: &X509Certificate<'_>) -> Option<bool
     let NameConstraints { permitted_subtrees, excluded_subtrees } = constraints.value;
     let mut subtrees = permitted_subtrees.iter().chain(excluded_subtrees).flatten();
     Some(subtrees.any(|subtree| matches!(subtree.base, GeneralName::RFC822Name(_))))
+}
+
+/// Whether a certificate says where the list is that would name it (section 4.2.1.13).
+pub(super) fn names_a_point(certificate: &X509Certificate<'_>) -> bool {
+    certificate.extensions().iter().any(|extension| extension.oid == OID_X509_EXT_CRL_DISTRIBUTION_POINTS)
 }
 
 /// Whether a key that takes part in a chain is one that nothing here would verify a signature with.
