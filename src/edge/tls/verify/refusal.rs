@@ -69,14 +69,16 @@ pub(super) fn refused(reason: Reason, certificate: &CertificateDer<'_>) {
 }
 
 /// What rustls refuses without asking the verifier. After it has asked for one, the client's only message of any size is
-/// its certificates.
+/// its certificates: too large by what it says, or for what rustls holds.
 fn before_verifying(error: &std::io::Error, known: &Handshake) -> Option<Refusal> {
     use rustls::InvalidMessage::{CertificatePayloadTooLarge, HandshakePayloadTooLarge};
-    let reason = match error.get_ref()?.downcast_ref::<rustls::Error>()? {
-        rustls::Error::NoCertificatesPresented => Reason::Missing,
-        rustls::Error::InvalidMessage(CertificatePayloadTooLarge | HandshakePayloadTooLarge) if known.asked.get() => {
+    let asked = known.asked.get();
+    let reason = match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::NoCertificatesPresented) => Reason::Missing,
+        Some(rustls::Error::InvalidMessage(CertificatePayloadTooLarge | HandshakePayloadTooLarge)) if asked => {
             Reason::TooLarge
         }
+        None if asked && error.kind() == std::io::ErrorKind::InvalidData => Reason::TooLarge,
         _ => return None,
     };
     Some(Refusal { reason, certificate: None })
