@@ -44,6 +44,7 @@ fn who_is_on_a_list_does_not() {
     let because = |reason: u8| list_but(&root, &[], |list| list.entries = vec![entry(&client.serial, Some(reason))]);
     let older = list_but(&root, &[&other], |list| list.this_update = at(-DAY));
     let newer = list(&root, &[&client, &other]);
+    let older_only = list_but(&root, &[&client], |list| list.this_update = at(-DAY));
     let rekeyed = Issued::root_with("root", Key::p256(), |_| {});
     let ours = "http://crl.test/ours";
     let pointed = root.client_but(|fields| fields.set(find_list_at(ours)));
@@ -58,7 +59,7 @@ fn who_is_on_a_list_does_not() {
     all(vec![
         revoked("beside_a_partial_list", &[&client], &[partial, list(&root, &[&client])]),
         revoked("revoked", &[&client], &[list(&root, &[&client])]),
-        revoked("key_compromise", &[&client], &[because(1)]),
+        revoked("only_on_an_older_list", &[&client], &[list(&root, &[&other]), older_only]),
         revoked("on_hold", &[&client], &[because(6)]),
         revoked("issuer_revoked", &[&below, &ca], &[list(&root, &[&ca]), list(&ca, &[])]),
         revoked("by_its_issuer", &[&below, &ca], &[list(&root, &[]), list(&ca, &[&below])]),
@@ -86,6 +87,7 @@ fn without_a_list_that_counts_nobody_knows() {
     all(vec![
         case("list_out_of_date", &root, &[&client], &[old(&root)]).refused("crl_expired"),
         case("list_of_issuer_out_of_date", &root, &[&below, &ca], &[list(&root, &[]), old(&ca)]).refused("crl_expired"),
+        case("list_of_root_out_of_date", &root, &[&below, &ca], &[old(&root), list(&ca, &[])]).refused("crl_expired"),
         case("list_of_another_ca", &root, &[&client], &[list(&other, &[])]).refused("crl_missing"),
         case("no_list_of_the_issuer", &root, &[&below, &ca], &[list(&root, &[])]).refused("crl_missing"),
         case("no_list_of_the_root", &root, &[&below, &ca], &[list(&ca, &[])]).refused("crl_missing"),
