@@ -7,6 +7,7 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
+use super::digest::sha256;
 use crate::model::{Secret, Timestamp};
 
 /// How long these certificates are valid, from an hour before they were made.
@@ -16,7 +17,6 @@ const VALIDITY: time::Duration = time::Duration::days(90);
 pub struct DevCertificates {
     issuer: CertifiedIssuer<'static, KeyPair>,
     not_before: OffsetDateTime,
-    serial: u64,
 }
 
 /// A certificate that a [`DevCertificates`] signed, and its key.
@@ -26,7 +26,7 @@ pub struct DevCertificate {
     pub chain_pem: String,
     /// The private key, PKCS#8 PEM.
     pub key_pem: Secret<String>,
-    serial: u64,
+    serial: SerialNumber,
 }
 
 /// Why a certificate cannot be made: a name that is no name, or no randomness.
@@ -45,7 +45,7 @@ impl DevCertificates {
         let mut params = params(not_before, &format!("Portcullis development CA {fingerprint:08x}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        Ok(Self { issuer: CertifiedIssuer::self_signed(params, key)?, not_before, serial: 0 })
+        Ok(Self { issuer: CertifiedIssuer::self_signed(params, key)?, not_before })
     }
 
     /// The CA's certificate, PEM: what clients (and, for client certificates, the listener) have to trust.
@@ -115,7 +115,7 @@ impl DevCertificates {
 
     fn list(&self, this_update: OffsetDateTime, revoked: &[&DevCertificate]) -> Result<String, DevCertificateError> {
         let entry = |certificate: &&DevCertificate| RevokedCertParams {
-            serial_number: SerialNumber::from(certificate.serial),
+            serial_number: certificate.serial.clone(),
             revocation_time: this_update,
             reason_code: None,
             invalidity_date: None,
@@ -137,21 +137,25 @@ impl DevCertificates {
         sans: Vec<SanType>,
         usage: ExtendedKeyUsagePurpose,
     ) -> Result<DevCertificate, DevCertificateError> {
-        self.serial += 1;
         let key = KeyPair::generate()?;
+        let serial = serial(&key);
         let mut params = params(self.not_before, common_name);
         params.subject_alt_names = sans;
-        params.serial_number = Some(SerialNumber::from(self.serial));
+        params.serial_number = Some(serial.clone());
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok(DevCertificate {
-            chain_pem: certificate.pem(),
-            key_pem: Secret::new(key.serialize_pem()),
-            serial: self.serial,
-        })
+        Ok(DevCertificate { chain_pem: certificate.pem(), key_pem: Secret::new(key.serialize_pem()), serial })
     }
+}
+
+/// As hard to guess as the key is, so longer than the 64 bits that are asked of public CAs; positive, and of 16 bytes
+/// whatever it begins with.
+fn serial(key: &KeyPair) -> SerialNumber {
+    let mut bytes = sha256(key.public_key_raw());
+    bytes[0] = bytes[0] & 0x3f | 0x40;
+    SerialNumber::from_slice(&bytes[..16])
 }
 
 fn date(at: Timestamp) -> OffsetDateTime {

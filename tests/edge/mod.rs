@@ -3,6 +3,7 @@
 mod fragments;
 mod http2;
 mod misdirected;
+mod posture;
 mod proxy_protocol;
 mod redirect;
 mod security_headers;
