@@ -19,6 +19,7 @@ mod attacks;
 mod bad_input;
 mod ciphers;
 mod cli;
+mod deploy;
 mod docker;
 mod e2e;
 mod edge;

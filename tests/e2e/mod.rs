@@ -6,6 +6,6 @@ mod front;
 mod grpc;
 mod h2load;
 mod legacy_app;
-mod python;
+pub mod python;
 mod setup;
 mod websocket;

@@ -1,0 +1,3 @@
+//! What stands in `deploy/`, run as it stands there.
+
+mod mtls;
