@@ -37,7 +37,16 @@ impl Health {
             Phase::Starting(reasons) => (StatusCode::SERVICE_UNAVAILABLE, reasons),
             Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, vec!["draining".to_owned()]),
         };
-        json(status, &serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons }))
+        let shared = self.shared.load();
+        let now = shared.clock.now();
+        // It is as ready as ever; who looks at it is told in time.
+        let warnings: Vec<_> =
+            shared.metrics.certificates_at(now).warnings(now).map(|warning| format!("warning: {warning}")).collect();
+        let mut told = serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons });
+        if let (Some(told), false) = (told.as_object_mut(), warnings.is_empty()) {
+            told.insert("warnings".to_owned(), warnings.into());
+        }
+        json(status, &told)
     }
 
     fn metrics(&self) -> Answer {
@@ -46,6 +55,7 @@ impl Health {
         if let Some(staleness) = shared.revocations.staleness(shared.clock.now()) {
             shared.metrics.revocation(staleness, shared.revocations.counts());
         }
+        shared.metrics.certificates_at(shared.clock.now());
         let mut answer = Response::new(shared.metrics.render().into());
         let kind = http::HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
         answer.headers_mut().insert(http::header::CONTENT_TYPE, kind);

@@ -10,6 +10,7 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
+use super::certificates;
 use super::listeners::Listeners;
 use super::reload::{InForce, Reloader};
 use super::sockets::AdminSockets;
@@ -68,6 +69,8 @@ async fn run(parts: Parts) {
         look_at_certificates(listeners.clone())
     }));
     tokio::task::spawn_local(settle(readiness.clone(), shared, store));
+    let reminded = in_force.clone();
+    tokio::task::spawn_local(forever("looking at certificates' ends", move || certificates::remind(reminded.clone())));
     if let Some(reloader) = reloader {
         tokio::task::spawn_local(watch(in_force.clone(), reloader.api.reloads.clone()));
         tokio::task::spawn_local(reloader.run());

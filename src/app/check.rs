@@ -1,13 +1,19 @@
 //! All that starting would refuse, short of opening sockets and reaching others.
 
 use super::generation::Generation;
-use super::{App, Options, StartError, workers};
+use super::{App, Options, StartError, certificates, workers};
 use crate::edge::Listener;
 use crate::model::settings::{Settings, StoreKind};
 use crate::store::Store;
 use crate::upstream::Upstreams;
 
 impl App {
+    /// What ends soon of what the settings name, in words.
+    pub fn ending(settings: &Settings) -> Vec<String> {
+        let now = Options::default().clock.now();
+        certificates::expiries(settings).warnings(now).map(|warning| warning.to_string()).collect()
+    }
+
     /// Reads every file that the settings name and builds what starting would build.
     pub fn check(settings: &Settings) -> Result<(), StartError> {
         let options = Options::default();

@@ -5,6 +5,7 @@
 //! plane. Everything that can be refused is refused before the first of them starts.
 
 mod background;
+mod certificates;
 mod check;
 mod fixed;
 mod generation;
@@ -114,6 +115,7 @@ impl App {
         let (drain, stop) = (Drain::new(), CancellationToken::new());
         let traits = source.as_ref().map_or_else(Arc::<Traits>::default, |source| source.first.clone());
         metrics.configuration(&traits.digest, clock.now());
+        metrics.certificates(certificates::expiries(settings));
         let in_force = InForce {
             settings: Arc::new(ArcSwap::new(settings.clone())),
             shared: Arc::new(ArcSwap::new(shared.clone())),

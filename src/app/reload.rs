@@ -11,18 +11,19 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
-use super::fixed;
 use super::generation::Generation;
 use super::listeners::{Listeners, Plan};
 use super::order::Order;
 use super::source::{Source, Traits};
 use super::watch::TRIED_AGAIN;
 use super::workers::{self, Line};
+use super::{certificates, fixed};
 use crate::admin::views::rfc3339;
 use crate::admin::{Api, Operations, ReloadRequest, ReloadView, in_force};
 use crate::config::Loaded;
 use crate::crypto::Issuers;
 use crate::gate::{Gate, Shared};
+use crate::model::expiry::Expiries;
 use crate::model::settings::Settings;
 use crate::model::{Entropy, Observer};
 use crate::store::Store;
@@ -64,6 +65,7 @@ struct Built {
     plan: Plan,
     checker: Checker,
     traits: Arc<Traits>,
+    expiries: Expiries,
 }
 
 impl Reloader {
@@ -115,11 +117,12 @@ impl Reloader {
     }
 
     async fn try_reload(&mut self) -> Result<(), String> {
-        let Built { generation, gates, plan, checker, traits } = self.build().await?;
+        let Built { generation, gates, plan, checker, traits, expiries } = self.build().await?;
         self.fetch_keys(&generation).await;
         self.prepare(&generation, gates).await.inspect_err(|_| self.abandon())?;
         self.commit(generation, plan).await?;
         self.in_force.checker.send_replace(Arc::new(checker));
+        self.generation.shared.metrics.certificates(expiries);
         self.in_force.traits.send_replace(traits);
         Ok(())
     }
@@ -151,7 +154,8 @@ impl Reloader {
             let Shared { clock, metrics, .. } = &*generation.shared;
             let observer: Arc<dyn Observer> = metrics.clone();
             let plan = listeners.plan(&generation.settings, clock, &observer).map_err(told)?;
-            Ok(Built { generation, gates, plan, checker, traits })
+            let expiries = certificates::expiries(&generation.settings);
+            Ok(Built { generation, gates, plan, checker, traits, expiries })
         });
         built.await.map_err(|_| "reading the configuration broke off".to_owned())?
     }

@@ -42,6 +42,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         }
         return Err(problem.into());
     }
+    let ending = App::ending(&loaded.settings);
     let attempts = if args.connect { super::block_on(connect::attempts(&loaded.settings))? } else { Vec::new() };
     let failed = attempts.iter().any(|attempt| attempt.problem.is_some());
     if args.json {
@@ -51,19 +52,23 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             "ok": !failed,
             "files": loaded.files,
             "warnings": loaded.warnings.problems,
+            "certificates": ending,
             "routes": config::summary(&loaded.settings),
             "effective": effective,
             "connections": attempts,
         }));
     } else {
-        show(args, &loaded, &attempts);
+        show(args, &loaded, &ending, &attempts);
     }
     if failed { Err(Failure::Said(1)) } else { Ok(()) }
 }
 
-fn show(args: &Args, loaded: &Loaded, attempts: &[Attempt]) {
+fn show(args: &Args, loaded: &Loaded, ending: &[String], attempts: &[Attempt]) {
     for warning in &loaded.warnings.problems {
         output::complain(warning.rendered.trim_end());
+    }
+    for warning in ending {
+        output::complain(&format!("warning: {}", output::visible(warning)));
     }
     if args.print {
         loaded.effective.iter().for_each(|value| output::line(&effective(value)));
@@ -76,7 +81,7 @@ fn show(args: &Args, loaded: &Loaded, attempts: &[Attempt]) {
             Some(problem) => output::line(&format!("FAILED   {what}: {}", output::visible(problem))),
         }
     }
-    let warnings = match loaded.warnings.problems.len() {
+    let warnings = match loaded.warnings.problems.len() + ending.len() {
         0 => String::new(),
         1 => ", 1 warning".to_owned(),
         count => format!(", {count} warnings"),

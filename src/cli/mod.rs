@@ -4,6 +4,7 @@
 
 mod admin_client;
 mod backend;
+mod certs;
 mod check;
 mod completions;
 mod connect;
@@ -82,6 +83,9 @@ enum Verb {
     /// Take a running instance out of service for maintenance, and back.
     #[command(subcommand)]
     Maintenance(maintenance::Verb),
+    /// Make certificates for development; show what is in any file of certificates, keys and revocation lists.
+    #[command(subcommand)]
+    Certs(certs::Verb),
     /// Make tokens with a development key; take tokens apart.
     #[command(subcommand)]
     Tokens(tokens::Verb),
@@ -108,6 +112,7 @@ impl Verb {
             Self::Revoke(verb) => revoke::run(verb),
             Self::Revocations(verb) => revocations::run(verb),
             Self::Maintenance(verb) => maintenance::run(verb),
+            Self::Certs(verb) => certs::run(verb),
             Self::Tokens(verb) => tokens::run(verb),
             Self::Upstreams(args) => upstreams::run(&args),
             Self::Init(args) => init::run(&args),

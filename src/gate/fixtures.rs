@@ -182,6 +182,7 @@ pub(crate) fn settings(routes: Vec<RouteSettings>) -> Settings {
             drain_delay: Duration::ZERO,
             shed_above: None,
             watch: false,
+            certificate_warning: Duration::ZERO,
         },
         listeners: vec![Arc::new(ListenerSettings {
             name: "main".into(),

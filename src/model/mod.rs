@@ -9,6 +9,7 @@ pub mod credential;
 pub mod decision;
 pub mod denial;
 pub mod entropy;
+pub mod expiry;
 pub mod header;
 pub mod host;
 pub mod identity;

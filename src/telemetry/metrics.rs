@@ -10,12 +10,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use prometheus_client::registry::Registry;
 
+use super::certificates::CertificateTimes;
 use super::histogram::Histogram;
 use super::issuers::IssuerCounts;
 use super::proof::ProofOutcome;
 use super::reload::ReloadCounts;
 use super::upstreams::{self, UpstreamCounts};
 use crate::model::denial::Reason;
+use crate::model::expiry::Expiries;
 use crate::model::{CredentialKind, Observer, Revocation, Timestamp};
 
 /// All metrics of the process. Handles are resolved once; counting takes no lock, and workers count apart from each
@@ -71,6 +73,16 @@ impl Metrics {
     /// The configuration of this digest is in force.
     pub fn configuration(&self, digest: &str, since: Timestamp) {
         self.counts.reloads.in_force(digest, since);
+    }
+
+    /// These certificates and lists are in use.
+    pub fn certificates(&self, expiries: Expiries) {
+        self.counts.certificates.expiries.store(Arc::new(expiries));
+    }
+
+    /// The certificates and lists in use, as rendered from now on: of a bundle, the next to end is told.
+    pub fn certificates_at(&self, now: Timestamp) -> Arc<Expiries> {
+        self.counts.certificates.at(now)
     }
 
     /// A request was answered. `route`: `None` where none was chosen.
@@ -200,6 +212,7 @@ pub(super) struct Counts {
     pub(super) ready: AtomicU64,
     pub(super) reloads: ReloadCounts,
     pub(super) upstreams: upstreams::Source,
+    pub(super) certificates: CertificateTimes,
 }
 
 /// How many kinds of revocation there are.
@@ -314,6 +327,7 @@ impl Counts {
             ready: AtomicU64::new(0),
             reloads: ReloadCounts::default(),
             upstreams: upstreams::Source::default(),
+            certificates: CertificateTimes::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the process tells: logs and metrics.
 
+mod certificates;
 mod histogram;
 mod issuers;
 pub mod log;

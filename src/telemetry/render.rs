@@ -30,6 +30,7 @@ impl Collector for Counts {
         self.refused_connections(to)?;
         self.store_calls(to)?;
         self.reloads.encode(to)?;
+        self.certificates.encode(to)?;
         issuers::encode(&self.issuers.load(), to)?;
         upstreams::encode(&self.upstreams, to)
     }

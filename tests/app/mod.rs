@@ -1,5 +1,6 @@
 //! The whole of it as a library: how it starts, and how it ends.
 
+mod certificates;
 mod reload;
 mod reload_process;
 mod reload_streams;

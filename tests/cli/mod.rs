@@ -1,5 +1,6 @@
 //! The command line: what it prints, and its exit codes.
 
+mod certs;
 mod check;
 mod demo;
 mod keys;

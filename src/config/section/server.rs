@@ -36,6 +36,13 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "Whether a file that changes (this one, certificates, keys, secrets) brings about a reload.",
     )
     .default(Given::Boolean(true)),
+    Key::new(
+        "certificate_warning",
+        Shape::Duration { zero: true },
+        "How long before a certificate or revocation list ends it is logged once a day and told by `/readyz`; at most a \
+         quarter of its lifetime.",
+    )
+    .default(Given::Text("7d")),
 ];
 
 const WORKERS: Shape =
@@ -59,5 +66,6 @@ pub(in crate::config) fn read(context: &Context<'_>) -> Option<ServerSettings> {
         drain_delay: section.duration("drain_delay"),
         shed_above: section.parse("shed_above", shed_above).flatten(),
         watch: section.boolean("watch"),
+        certificate_warning: section.duration("certificate_warning"),
     })
 }

@@ -112,6 +112,8 @@ pub struct ServerSettings {
     pub shed_above: Option<Duration>,
     /// Whether files that change bring about a reload.
     pub watch: bool,
+    /// How long before certificates and revocation lists end there are warnings.
+    pub certificate_warning: Duration,
 }
 
 /// `[health]`: `/livez`, `/readyz`, `/metrics`, and nothing else.
