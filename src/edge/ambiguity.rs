@@ -1,8 +1,8 @@
 //! What an HTTP/2 request may not leave open, because it may be passed on as HTTP/1.
 
+use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{Method, Request};
-use hyper::ext::Protocol;
 
 use super::framing::is_host;
 use crate::model::denial::Reason;
@@ -29,6 +29,10 @@ pub(super) fn http2_refusal<B>(request: &Request<B>, max_headers: usize) -> Opti
             || length.len() > 18
             || !length.as_bytes().iter().all(u8::is_ascii_digit))
     {
+        return Some(Reason::AmbiguousFraming);
+    }
+    // What follows a `CONNECT` is no content (RFC 9110, section 9.3.6).
+    if request.method() == Method::CONNECT && headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
         return Some(Reason::AmbiguousFraming);
     }
     let mut hosts = headers.get_all(HOST).iter();
@@ -116,5 +120,16 @@ mod tests {
             assert_eq!(connect("https://a/ws", Some(other)), Some(Reason::MethodRefused), "{other}");
         }
         assert_eq!(connect("https://u@a/ws", Some("websocket")), Some(Reason::InvalidHost));
+    }
+
+    #[test]
+    fn f59_a_tunnel_has_no_length() {
+        let connect = |length: &str| {
+            let request =
+                Request::builder().method(Method::CONNECT).uri("https://a/ws").header("content-length", length);
+            http2_refusal(&request.extension(Protocol::from_static("websocket")).body(()).unwrap(), 5)
+        };
+        assert_eq!(connect("0"), None);
+        assert_eq!(connect("5"), Some(Reason::AmbiguousFraming));
     }
 }

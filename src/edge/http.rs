@@ -6,24 +6,23 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_util::future::poll_fn;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
-use super::ambiguity::{http2_refusal, opens_websocket};
+use super::body::Incoming;
 use super::certified::Enrolled;
 use super::drain::{Counted, Entry, Farewell, Roster};
 use super::framing::FramingLimits;
 use super::framing::guard::Guarded;
-use super::hangup::{Hangup, Owing, Streams};
+use super::hangup::Hangup;
+use super::http2::{Debtors, Exchanges, Http2};
 use super::overload::Overload;
 use super::progress::{Progress, Tracked, Wait};
 use super::socket::Transport;
@@ -39,20 +38,6 @@ const HYPER_MAX_HEADERS: usize = 100;
 
 /// hyper's read buffer grows up to this while a body streams.
 const READ_BUFFER: usize = 128 * 1024;
-
-/// What one HTTP/2 connection and one of its streams may send before it is read (RFC 9113, section 5.2).
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
-const STREAM_WINDOW: u32 = 256 * 1024;
-const SEND_BUFFER: usize = 64 * 1024;
-
-/// How often an HTTP/2 client is asked for a sign of life, and how long it has to give it.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Streams that a client may have reset, and that we may have reset for its errors, before the connection is closed
-/// (CVE-2023-44487).
-const RESET_BY_CLIENT: usize = 20;
-const RESET_FOR_ERRORS: usize = 256;
 
 /// The version that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,21 +92,21 @@ pub(super) async fn serve<H: Handler>(
     let connection = Arc::new(connection);
     let settings = Arc::clone(&connection.listener);
     let limits = &settings.limits;
-    let streams = (protocol == Protocol::Http2).then(Streams::default);
-    let service = {
-        let (progress, roster, streams) = (Arc::clone(&progress), Rc::clone(&roster), streams.clone());
-        service_fn(move |request: Request<Incoming>| {
-            let hangup = streams.as_ref().map_or_else(|| Hangup::of_connection(&progress), Streams::next);
-            let owing = hangup.owing(streams.as_ref());
-            let company =
-                Company { roster: Rc::clone(&roster), overload: Rc::clone(&overload), progress: Arc::clone(&progress) };
-            answer(Rc::clone(&handler), Arc::clone(&connection), company, (hangup, owing), request)
-        })
-    };
     match protocol {
         Protocol::Http1 => {
             let framing = FramingLimits { max_head_bytes: limits.max_header_bytes, max_fields: limits.max_headers };
             let io = Guarded::http1(io, read, framing, Arc::clone(&progress), keep);
+            let service = {
+                let (progress, roster) = (Arc::clone(&progress), Rc::clone(&roster));
+                service_fn(move |request: Request<hyper::body::Incoming>| {
+                    let company = Company {
+                        roster: Rc::clone(&roster),
+                        overload: Rc::clone(&overload),
+                        progress: Arc::clone(&progress),
+                    };
+                    answer(Rc::clone(&handler), Arc::clone(&connection), company, request)
+                })
+            };
             let mut builder = hyper::server::conn::http1::Builder::new();
             // The guard refuses first; hyper's own limit stands a little higher. Its header timer counts idle time too
             // and costs a timer for each request: `drive` does both for less.
@@ -137,72 +122,52 @@ pub(super) async fn serve<H: Handler>(
         }
         Protocol::Http2 => {
             let io = Guarded::opaque(io, read, Arc::clone(&progress), keep);
-            let streams = streams.unwrap_or_default();
+            let debtors = Debtors::default();
             let reap = {
-                let (streams, patience) = (streams.clone(), limits.send_timeout);
+                let (debtors, patience) = (debtors.clone(), limits.send_timeout);
                 move || {
-                    let stalled = streams.reap(patience);
+                    let stalled = debtors.reap(patience);
                     if stalled > 0 {
                         tracing::debug!(stalled, "streams reset: nothing of their answers taken within timeouts.send");
                     }
                 }
             };
-            let http = hyper::server::conn::http2::Builder::new(streams)
-                .timer(TokioTimer::new())
-                .max_concurrent_streams(limits.max_streams)
-                .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
-                .max_pending_accept_reset_streams(RESET_BY_CLIENT)
-                .max_local_error_reset_streams(RESET_FOR_ERRORS)
-                .initial_connection_window_size(CONNECTION_WINDOW)
-                .initial_stream_window_size(STREAM_WINDOW)
-                .max_send_buf_size(SEND_BUFFER)
-                .keep_alive_interval(PING_INTERVAL)
-                .keep_alive_timeout(PING_TIMEOUT)
-                .enable_connect_protocol()
-                .serve_connection(TokioIo::new(io), service);
-            drive(http, |http| http.graceful_shutdown(), reap, &progress, limits, &roster).await;
+            let exchanges = Exchanges { handler, connection, progress: Arc::clone(&progress), overload, debtors };
+            let start = move |request, reply| exchanges.start(request, reply);
+            let http = Http2::new(io, limits, Arc::clone(&progress), start);
+            drive(http, |http| http.get_mut().finish(), reap, &progress, limits, &roster).await;
         }
     }
 }
 
-/// Answers one request.
+/// Answers one request of HTTP/1.
 async fn answer<H: Handler>(
     handler: Rc<H>,
     connection: Arc<Connection>,
     Company { roster, overload, progress }: Company,
-    (hangup, owing): (Hangup, Option<Owing>),
-    mut request: Request<Incoming>,
+    request: Request<hyper::body::Incoming>,
 ) -> Result<Response<Tracked<H::Body>>, Infallible> {
     let (active, refused) = progress.begin();
-    let refused = match refused {
-        None if request.version() == Version::HTTP_2 => http2_refusal(&request, connection.listener.limits.max_headers),
-        known => known,
-    };
-    if opens_websocket(&request) {
-        // hyper is done with the request once the tunnel is open; the connection is not idle then.
-        hangup.keep_for_tunnel(progress.hold());
-    }
+    let mut request = request.map(Incoming::http1);
     let turn = overload.turn().await;
     if let Some(reason) = refused.or(turn.is_err().then_some(Reason::Overloaded)) {
         request.extensions_mut().insert(Refused(reason));
     }
-    let http1 = request.version() < Version::HTTP_2;
-    if http1 {
-        absolute_form::complete(request.uri_mut());
-    }
+    absolute_form::complete(request.uri_mut());
+    let hangup = Hangup::of_connection(&progress);
     let mut response = handler.handle(request, connection, hangup).await;
     drop(turn);
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     progress.answer(upgraded);
     // An answer that is ready at the very poll in which draining begins is written before hyper is told.
-    if http1 && !upgraded && roster.farewell() > Farewell::None {
+    if !upgraded && roster.farewell() > Farewell::None {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| Tracked::new(body, active, owing)))
+    Ok(response.map(|body| Tracked::new(body, active)))
 }
 
 /// Polls a connection to its end, which also comes when it waits too long for the client or when the worker drains.
-async fn drive<C: Future<Output = hyper::Result<()>>>(
+async fn drive<C: Future<Output = Result<(), E>>, E: std::fmt::Display>(
     http: C,
     finish: impl Fn(Pin<&mut C>),
     reap: impl Fn(),

@@ -1,15 +1,18 @@
 //! Where clients connect: listeners, TLS, connections, the client's address, drain.
 //!
 //! ```text
-//! listener ─ accept ─ proxy_protocol ─ tls ─ framing::guard ─ http (hyper) ─► Handler
+//! listener ─ accept ─ proxy_protocol ─ tls ─┬ framing::guard ─ http (hyper) ─┬─► Handler
+//!                                           └ http2 (h2) ────────────────────┘
 //! ```
 
 mod absolute_form;
 mod accept;
 mod ambiguity;
 mod bind;
+mod body;
 mod certified;
 mod connection;
+mod date;
 mod drain;
 mod early_hints;
 mod forwarded;
@@ -19,6 +22,7 @@ mod framing;
 pub mod fuzzing;
 mod hangup;
 mod http;
+mod http2;
 mod listener;
 mod overload;
 mod progress;
@@ -26,18 +30,20 @@ mod proxy_protocol;
 mod quiet;
 mod socket;
 mod tls;
+mod tunnel;
 
 use std::sync::Arc;
 
 use ::http::{Request, Response};
 pub use accept::{Server, serve};
+pub use body::{BrokenBody, Incoming};
 use bytes::Bytes;
 pub use connection::Connection;
 pub use drain::Drain;
 pub use early_hints::EarlyHints;
 pub use hangup::Hangup;
-use hyper::body::Incoming;
 pub use listener::{ListenError, Listener, Terms};
+pub use tunnel::{NotOpened, Opening, Tunnel};
 
 use crate::model::settings::HttpLimits;
 

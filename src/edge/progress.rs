@@ -13,7 +13,6 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::early_hints::Hints;
-use super::hangup::Owing;
 use crate::model::denial::Reason;
 use crate::model::settings::HttpLimits;
 
@@ -25,7 +24,7 @@ pub(super) struct Progress {
     guarded: bool,
     /// Heads that the framing guard has let through; `u64::MAX` where there is no guard (HTTP/2).
     heads: AtomicU64,
-    /// Requests that hyper has handed over, and those of them that have been answered.
+    /// Requests that have been handed over, and those of them that have been answered.
     requests: AtomicU64,
     answered: AtomicU64,
     /// Requests that have no whole answer yet.
@@ -36,6 +35,8 @@ pub(super) struct Progress {
     head_since: AtomicU64,
     /// Milliseconds from `started` to when the client stopped taking what is sent, plus one (zero: it takes it).
     blocked_since: AtomicU64,
+    /// Milliseconds from `started` to when something came last, where there is no guard.
+    heard_at: AtomicU64,
     upgraded: AtomicBool,
     refused: OnceLock<(u64, Reason)>,
     reader: AtomicWaker,
@@ -57,6 +58,7 @@ impl Progress {
             idle_since: AtomicU64::new(0),
             head_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
+            heard_at: AtomicU64::new(0),
             upgraded: AtomicBool::new(false),
             refused: OnceLock::new(),
             reader: AtomicWaker::new(),
@@ -95,7 +97,19 @@ impl Progress {
         self.blocked_since.store(since, Ordering::Relaxed);
     }
 
-    /// A request arrives from hyper; why it is refused, if it is.
+    /// Something has come.
+    pub(super) fn hear(&self) {
+        if !self.guarded {
+            self.heard_at.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// When something came last.
+    pub(super) fn heard_at(&self) -> Instant {
+        self.started + Duration::from_millis(self.heard_at.load(Ordering::Relaxed))
+    }
+
+    /// A request arrives; why it is refused, if it is.
     pub(super) fn begin(self: &Arc<Self>) -> (Active, Option<Reason>) {
         let number = self.requests.fetch_add(1, Ordering::AcqRel) + 1;
         let active = self.hold();
@@ -231,14 +245,12 @@ pin_project! {
         #[pin]
         body: B,
         active: Active,
-        owing: Option<Owing>,
     }
 }
 
 impl<B> Tracked<B> {
-    /// `owing`: of the body's stream, where it is one of many.
-    pub(super) fn new(body: B, active: Active, owing: Option<Owing>) -> Self {
-        Self { body, active, owing }
+    pub(super) fn new(body: B, active: Active) -> Self {
+        Self { body, active }
     }
 }
 
@@ -247,18 +259,7 @@ impl<B: Body<Data = Bytes>> Body for Tracked<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let mut this = self.project();
-        if let Some(owing) = this.owing {
-            owing.taken();
-        }
-        let polled = this.body.as_mut().poll_frame(cx);
-        // It is asked for more once the stream's window and buffer have room for it. What is whole already never is.
-        if let (Some(owing), Poll::Ready(Some(Ok(_)))) = (this.owing, &polled)
-            && !this.body.is_end_stream()
-        {
-            owing.owes();
-        }
-        polled
+        self.project().body.poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {

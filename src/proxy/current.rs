@@ -5,10 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use super::{Body, Proxy};
-use crate::edge::{Connection, Handler, Hangup};
+use crate::edge::{Connection, Handler, Hangup, Incoming};
 
 /// Hands each request to the proxy that is in force when it comes, which serves it to its end: one request never sees two
 /// configurations.

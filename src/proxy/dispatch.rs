@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::header::CONTENT_LENGTH;
 use http::{Request, Response, Version};
-use hyper::body::Incoming;
 
 use super::body::Farewell;
 use super::body_limit::{self, Meter};
@@ -12,7 +11,7 @@ use super::extended_connect::{self, Handshake};
 use super::live::{Hold, Upload, unless_ended};
 use super::request::{self, Told};
 use super::{Body, Proxy, cors, denial, edits, hints, hop_by_hop, security_headers, trailers, upgrade};
-use crate::edge::EarlyHints;
+use crate::edge::{EarlyHints, Incoming, Opening};
 use crate::gate::Permit;
 use crate::gate::permit::{Answer, Destination};
 use crate::model::Denial;
@@ -42,7 +41,7 @@ impl Proxy {
             Destination::Upstream(_) => {}
         }
         let meter = body_limit::admit(request.body(), permit.route().bounds.max_body)?;
-        let client_side = told.websocket.then(|| hyper::upgrade::on(&mut request));
+        let client_side = told.websocket.then(|| Opening::of(&mut request));
         // What the edge told us in there is not for the upstream's connection.
         request.extensions_mut().clear();
         if let Some(hints) = hints {

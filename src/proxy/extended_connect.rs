@@ -1,9 +1,9 @@
 //! WebSockets over HTTP/2 (RFC 8441): a stream that the client opens with `CONNECT` becomes one of its own. To all else,
 //! and to the upstream, it is the request over HTTP/1.1 that it stands for.
 
+use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
-use hyper::ext::Protocol;
 
 use super::upgrade;
 use crate::crypto::websocket_key;

@@ -32,7 +32,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
 
 use self::cors::CorsByRoute;
 use self::denial::Challenges;
@@ -43,7 +42,7 @@ use self::misdirected::CertificateHosts;
 use self::pages::Pages;
 use self::redirect::Secure;
 use self::request::Told;
-use crate::edge::{Connection, Drain, Handler, Hangup, Refused};
+use crate::edge::{Connection, Drain, Handler, Hangup, Incoming, Refused};
 use crate::gate::permit::Destination;
 use crate::gate::{CheckRequest, Gate, Permit, Shared};
 use crate::model::denial::Reason;

@@ -7,6 +7,7 @@ use hyper_util::rt::TokioIo;
 
 use super::extended_connect::is_translated;
 use super::live::{Hold, carry, unless_ended};
+use crate::edge::Opening;
 use crate::upstream::ResponseBody;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
@@ -44,7 +45,7 @@ pub(super) fn is_granted<B>(response: &Response<B>) -> Option<bool> {
 ///
 /// `hold`: the credential with which it ends. `going_away`: ready when the service is to end, with what masks a frame.
 pub(super) fn tunnel(
-    client: OnUpgrade,
+    client: Opening,
     upstream: OnUpgrade,
     connection: ResponseBody,
     hold: Option<Hold>,
@@ -56,7 +57,7 @@ pub(super) fn tunnel(
             if let Some(hold) = &hold {
                 hold.ends_itself();
             }
-            carry(TokioIo::new(client), TokioIo::new(upstream), hold, going_away).await;
+            carry(client, TokioIo::new(upstream), hold, going_away).await;
         }
         // Held to here: a tunnel counts among the upstream's connections.
         drop(connection);

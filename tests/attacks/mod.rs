@@ -107,6 +107,17 @@ fn f57_streams_whose_answers_nobody_takes_are_reset() {
 }
 
 #[test]
+fn f57_an_answer_in_one_piece_waits_no_longer_than_one_in_many() {
+    let upstream = Upstream::start();
+    let portcullis = Setup::new().start_with("listener.main.timeouts.send = \"200ms\"", &route(&upstream.url()));
+    let mut client = H2::silent(portcullis.address());
+    client.begin(&setting(4, 0));
+    client.ask(1, &get("/"));
+    assert_eq!(client.wait_for(RST_STREAM, |_| true).stream, 1);
+    assert!(client.lives(), "it costs the one stream only");
+}
+
+#[test]
 fn f57_who_takes_nothing_at_all_loses_the_connection() {
     let streams = Streams::start();
     let portcullis = Setup::new().start_with("listener.main.timeouts.send = \"200ms\"", &route(&streams.url()));

@@ -12,17 +12,17 @@ use crate::harness::portcullis::{Portcullis, Setup};
 /// Only so that a broken test ends.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const HINT: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n";
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+pub(super) const HINT: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n";
+pub(super) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// An upstream that says what it is told to, when it is told.
-struct Origin {
+pub(super) struct Origin {
     address: SocketAddr,
     asked: Receiver<TcpStream>,
 }
 
 impl Origin {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (asks, asked) = channel();
@@ -36,7 +36,7 @@ impl Origin {
     }
 
     /// The connection on which a request has arrived.
-    fn asked(&self) -> TcpStream {
+    pub(super) fn asked(&self) -> TcpStream {
         self.asked.recv_timeout(PATIENCE).expect("a request")
     }
 }
@@ -54,11 +54,11 @@ fn tell_heads(mut stream: TcpStream, asks: &Sender<TcpStream>) {
     }
 }
 
-fn say(upstream: &mut TcpStream, text: impl AsRef<[u8]>) {
+pub(super) fn say(upstream: &mut TcpStream, text: impl AsRef<[u8]>) {
     upstream.write_all(text.as_ref()).expect("somebody listens");
 }
 
-fn portcullis(origin: &Origin) -> Portcullis {
+pub(super) fn portcullis(origin: &Origin) -> Portcullis {
     Portcullis::start(&format!(
         r#"
         [defaults]
@@ -147,7 +147,7 @@ fn f05_a_hint_carries_links_and_nothing_else() {
 }
 
 /// Has the worker look at what has arrived: it takes a turn for this.
-fn settle(portcullis: &Portcullis) {
+pub(super) fn settle(portcullis: &Portcullis) {
     for _ in 0..3 {
         assert_eq!(crate::harness::http::send(portcullis.address(), get("/nowhere")).status, 404);
     }

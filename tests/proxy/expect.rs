@@ -4,7 +4,7 @@ use crate::harness::http::{Answer, Wire};
 use crate::harness::portcullis::Portcullis;
 use crate::harness::upstream::Upstream;
 
-fn start(upstream: &Upstream) -> Portcullis {
+pub(super) fn start(upstream: &Upstream) -> Portcullis {
     Portcullis::start(&format!(
         r#"
         [defaults]

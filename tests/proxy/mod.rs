@@ -15,6 +15,7 @@ mod expect;
 mod grpc;
 mod http2;
 mod hygiene;
+mod interim_http2;
 mod limits;
 mod live;
 mod maintenance;

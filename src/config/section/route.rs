@@ -80,7 +80,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::new(
         "early_hints",
         Shape::Boolean,
-        "Whether clients of HTTP/1.1 get the upstream's `103 Early Hints`, of which some take the first for the answer.",
+        "Whether clients get the upstream's `103 Early Hints`, of which some of HTTP/1.1 take the first for the answer.",
     )
     .default(Given::Boolean(false)),
     Key::new("maintenance", maintenance::SHAPE, "Whether it is down: 503 with `Retry-After`; live streams go on.")

@@ -157,7 +157,12 @@ impl<T: Reset + AsyncRead + Unpin, K: Unpin> AsyncRead for Guarded<T, K> {
                         return Poll::Pending;
                     }
                     let polled = Pin::new(&mut me.io).poll_read(cx, buf);
-                    me.reads = if polled.is_ready() { me.reads + 1 } else { 0 };
+                    if polled.is_ready() {
+                        me.reads += 1;
+                        me.progress.hear();
+                    } else {
+                        me.reads = 0;
+                    }
                     // Nobody drives a connection that has been handed to another protocol: it ends at its reader.
                     return if me.progress.is_cut_after_upgrade(&polled, cx.waker()) {
                         Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))

@@ -1,7 +1,9 @@
+use std::future::poll_fn;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::http2::{client, get, text};
+use super::http2::get;
 use super::{rest, run, settings};
 
 /// More than the buffers of a connection hold.
@@ -85,7 +87,7 @@ fn f58_a_hint_never_stands_within_the_answer_before() {
 }
 
 #[test]
-fn clients_of_other_versions_get_no_hints() {
+fn clients_of_http_1_0_get_no_hints() {
     run(settings(None), |server| async move {
         let mut stream = server.connect().await;
         stream.write_all(b"GET /hints HTTP/1.0\r\n\r\n").await.unwrap();
@@ -93,14 +95,36 @@ fn clients_of_other_versions_get_no_hints() {
         server.teller.go.notify_one();
         let answer = rest(&mut stream).await;
         assert!(answer.starts_with("HTTP/1.0 200 OK\r\n") && !answer.contains("103"), "{answer}");
+    });
+}
 
-        let (mut sender, _) = client(server.connect().await).await;
-        let waiting =
-            tokio::task::spawn_local(
-                async move { text(sender.send_request(get("http://a/hints")).await.unwrap()).await },
-            );
-        server.teller.begun.notified().await;
+#[test]
+fn over_http_2_hints_are_there_before_the_answer_and_none_behind_its_head() {
+    run(settings(None), |server| async move {
+        let (mut sender, connection) = h2::client::handshake(server.connect().await).await.unwrap();
+        tokio::task::spawn_local(connection);
+        let (mut answer, _) = sender.send_request(get("http://a/hints").map(|_| ()), true).unwrap();
+        let hint = poll_fn(|cx| answer.poll_informational(cx)).await.unwrap().unwrap();
+        assert_eq!((hint.status().as_u16(), hint.headers().len()), (103, 1));
+        assert_eq!(hint.headers()["link"], "</a>");
         server.teller.go.notify_one();
-        assert_eq!(waiting.await.unwrap().0, 200);
+        assert_eq!(answer.await.unwrap().status(), 200);
+
+        let mut stream = server.connect().await;
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        // GET, http, /late, and an authority.
+        stream.write_all(b"\0\0\x0c\x01\x05\0\0\0\x01\x82\x86\x04\x05/late\x01\x01a").await.unwrap();
+        let mut kinds = Vec::new();
+        while kinds.last() != Some(&(0, 1)) {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await.unwrap();
+            let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+            stream.read_exact(&mut payload).await.unwrap();
+            if head[5..] == [0, 0, 0, 1] {
+                kinds.push((head[3], head[4] & 1));
+            }
+        }
+        // HEADERS, and DATA up to its end.
+        assert!(kinds.iter().filter(|(kind, _)| *kind == 1).count() == 1 && kinds[0].0 == 1, "{kinds:?}");
     });
 }

@@ -20,14 +20,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
-use super::{Connection, Drain, Handler, Hangup, Listener, Refused};
+use super::{Connection, Drain, Handler, Hangup, Incoming, Listener, Opening, Refused};
 use crate::model::observer::Unobserved;
 use crate::model::settings::{Bind, HttpLimits, ListenerSettings, Serve, TlsSettings};
 use crate::model::{Clock, SystemClock};
@@ -91,6 +89,24 @@ impl Handler for Teller {
                 self.begun.notify_one();
                 self.go.notified().await;
             }
+            // Has a hint when it has answered, and ends its answer after that.
+            "/late" => {
+                let (tell, told) = tokio::sync::oneshot::channel::<()>();
+                let hints = hangup.early_hints(request.version());
+                tokio::task::spawn_local(async move {
+                    for _ in 0..10 {
+                        tokio::task::yield_now().await;
+                    }
+                    hints.iter().for_each(|hints| hints.send([HeaderValue::from_static("</late>")].iter()));
+                    tokio::task::yield_now().await;
+                    tell.send(())
+                });
+                let rest = futures_util::stream::once(async {
+                    let _ = told.await;
+                    Ok(http_body::Frame::data(Bytes::from_static(b"late")))
+                });
+                return Response::new(http_body_util::StreamBody::new(rest).boxed_unsync());
+            }
             // Answers before the request has ended, with a long head, and reads on.
             "/early-and-long" => {
                 tokio::task::spawn_local(request.into_body().collect());
@@ -100,9 +116,9 @@ impl Handler for Teller {
             }
             "/panic" => panic!("asked to"),
             "/upgrade" => {
-                let upgrade = hyper::upgrade::on(&mut request);
+                let opening = Opening::of(&mut request);
                 tokio::task::spawn_local(async move {
-                    let mut io = TokioIo::new(upgrade.await.unwrap());
+                    let mut io = opening.await.unwrap();
                     let mut bytes = [0; 1024];
                     while let Ok(read @ 1..) = io.read(&mut bytes).await {
                         io.write_all(&bytes[..read]).await.unwrap();

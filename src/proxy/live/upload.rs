@@ -5,9 +5,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::{Ended, Hold};
+use crate::edge::Incoming;
 use crate::proxy::body_limit::Meter;
 use crate::upstream::BodyError;
 

@@ -124,6 +124,8 @@ fn connect_is_refused_in_each_of_its_forms() {
     refused(&[connect, scheme, host]);
     refused(&[connect, host, path]);
     refused(&[connect]);
+    let protocol: Field<'_> = (b":protocol", b"websocket");
+    refused(&[connect, protocol, scheme, host, path, (b"content-length", b"5")]);
     assert_eq!(world.after(0).len(), 0);
 }
 

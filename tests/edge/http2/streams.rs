@@ -72,6 +72,16 @@ fn what_is_over_takes_no_more() {
 }
 
 #[test]
+fn f58_a_request_that_is_taken_back_is_not_whole_whatever_the_code() {
+    let taken_back =
+        |code: u32| [open(1), frame(DATA, 0, 1, b"half"), frame(RST_STREAM, 0, 1, &code.to_be_bytes())].concat();
+    World::start().run(vec![
+        case("8.1: with NO_ERROR", Nothing, 1, taken_back(0)),
+        case("8.1: with CANCEL", Nothing, 1, taken_back(8)),
+    ]);
+}
+
+#[test]
 fn a_stream_does_not_depend_on_itself() {
     let on_itself = [[0, 0, 0, 1, 9].to_vec(), block(&get("/"))].concat();
     World::start().run(vec![
