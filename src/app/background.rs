@@ -1,5 +1,5 @@
-//! The thread beside the workers: follows the revocation log, keeps issuers' keys fresh, checks endpoints, serves the admin plane, and
-//! finds out when new requests are welcome.
+//! The thread beside the workers: follows the revocation log, keeps issuers' keys and what upstreams are shown fresh,
+//! checks endpoints, serves the admin plane, and finds out when new requests are welcome.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -21,7 +21,7 @@ use crate::crypto::Issuers;
 use crate::gate::Shared;
 use crate::gate::revocation::{self, Audience};
 use crate::store::Store;
-use crate::upstream::Checker;
+use crate::upstream::{Checker, Credentials};
 
 /// What it is made of.
 pub(super) struct Parts {
@@ -67,6 +67,10 @@ async fn run(parts: Parts) {
     tokio::task::spawn_local(forever("checking endpoints", move || check_endpoints(checkers.subscribe())));
     tokio::task::spawn_local(forever("looking at client certificates", move || {
         look_at_certificates(listeners.clone())
+    }));
+    let credentials = in_force.credentials.clone();
+    tokio::task::spawn_local(forever("keeping credentials for upstreams", move || {
+        keep_credentials(credentials.subscribe())
     }));
     tokio::task::spawn_local(settle(readiness.clone(), shared, store));
     let reminded = in_force.clone();
@@ -126,6 +130,17 @@ async fn keep_keys(mut in_force: watch::Receiver<Arc<Issuers>>) {
         let issuers = in_force.borrow_and_update().clone();
         tokio::select! {
             () = issuers.run() => {}
+            Ok(()) = in_force.changed() => {}
+        }
+    }
+}
+
+/// Keeps what upstreams are shown by whichever configuration is in force.
+async fn keep_credentials(mut in_force: watch::Receiver<Credentials>) {
+    loop {
+        let credentials = in_force.borrow_and_update().clone();
+        tokio::select! {
+            () = credentials.run() => {}
             Ok(()) = in_force.changed() => {}
         }
     }

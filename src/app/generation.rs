@@ -10,13 +10,13 @@ use crate::crypto::Signer;
 use crate::gate::Shared;
 use crate::model::settings::Settings;
 use crate::telemetry::Metrics;
-use crate::upstream::Conditions;
+use crate::upstream::{Conditions, Credentials};
 
 /// One configuration, and what was made of it.
 pub(super) struct Generation {
     pub(super) settings: Arc<Settings>,
     pub(super) shared: Arc<Shared>,
-    /// What is known of upstreams' endpoints.
+    /// What is known of upstreams' endpoints, and what these are shown.
     pub(super) conditions: Conditions,
     pub(super) signer: Arc<Signer>,
     /// The keys of the assertion, as served.
@@ -30,14 +30,17 @@ impl Generation {
         let signer = Arc::new(signer(&settings)?);
         let shared = Shared::new(&settings, metrics.clone(), clock.clone(), entropy.clone())?;
         let jwks = Bytes::from(signer.jwks().to_string());
-        let conditions = Conditions::new(&settings.upstreams);
+        let credentials = Credentials::new(&settings.upstreams, clock, entropy)?;
+        let conditions = Conditions::new(&settings.upstreams).with_credentials(credentials);
         Ok(Self { settings: Arc::new(settings), shared: Arc::new(shared), conditions, signer, jwks })
     }
 
     /// The one that is to follow this one; nothing of this one changes.
     pub(super) fn next(&self, settings: Settings) -> Result<Self, StartError> {
         let shared = Arc::new(self.shared.renewed(&self.settings, &settings)?);
-        let conditions = self.conditions.renewed(&settings.upstreams);
+        let Shared { clock, entropy, .. } = &*shared;
+        let credentials = self.conditions.credentials().renewed(&settings.upstreams, clock, entropy)?;
+        let conditions = self.conditions.renewed(&settings.upstreams).with_credentials(credentials);
         let (signer, jwks) = if self.settings.assertion.key == settings.assertion.key {
             (self.signer.clone(), self.jwks.clone())
         } else {

@@ -122,6 +122,7 @@ impl App {
             issuers: Arc::new(Sender::new(shared.issuers.clone())),
             conditions: Arc::new(ArcSwap::from_pointee(generation.conditions.clone())),
             checker: Arc::new(Sender::new(Arc::new(checker))),
+            credentials: Arc::new(Sender::new(generation.conditions.credentials().clone())),
             traits: Arc::new(Sender::new(traits)),
         };
         let listed = in_force.conditions.clone();

@@ -27,7 +27,7 @@ use crate::model::expiry::Expiries;
 use crate::model::settings::Settings;
 use crate::model::{Entropy, Observer};
 use crate::store::Store;
-use crate::upstream::{Checker, Conditions};
+use crate::upstream::{Checker, Conditions, Credentials};
 
 /// A worker that takes longer to get ready is broken.
 const WORKER_PATIENCE: Duration = Duration::from_secs(20);
@@ -42,6 +42,7 @@ pub(super) struct InForce {
     pub(super) issuers: Arc<watch::Sender<Arc<Issuers>>>,
     pub(super) conditions: Arc<ArcSwap<Conditions>>,
     pub(super) checker: Arc<watch::Sender<Arc<Checker>>>,
+    pub(super) credentials: Arc<watch::Sender<Credentials>>,
     pub(super) traits: Arc<watch::Sender<Arc<Traits>>>,
 }
 
@@ -160,12 +161,17 @@ impl Reloader {
         built.await.map_err(|_| "reading the configuration broke off".to_owned())?
     }
 
-    /// So that no request meets an issuer without keys because of a reload. Where they cannot be had, the issuer is as it
-    /// would be after a start.
+    /// So that no request meets an issuer without keys, or lacks a credential to show, because of a reload. Where they
+    /// cannot be had, things are as they would be after a start.
     async fn fetch_keys(&self, generation: &Generation) {
-        let fetched = tokio::time::timeout(FIRST_KEYS, generation.shared.issuers.fetch_missing()).await;
-        if fetched.is_err() {
+        let keys = tokio::time::timeout(FIRST_KEYS, generation.shared.issuers.fetch_missing());
+        let tokens = tokio::time::timeout(FIRST_KEYS, generation.conditions.credentials().fetch_missing());
+        let (keys, tokens) = tokio::join!(keys, tokens);
+        if keys.is_err() {
             tracing::warn!("an issuer has not sent its keys yet; going on without them");
+        }
+        if tokens.is_err() {
+            tracing::warn!("a token for an upstream has not come yet; going on without it");
         }
     }
 
@@ -217,6 +223,7 @@ impl Reloader {
         self.in_force.settings.store(settings.clone());
         self.in_force.shared.store(shared.clone());
         self.in_force.conditions.store(Arc::new(generation.conditions.clone()));
+        self.in_force.credentials.send_replace(generation.conditions.credentials().clone());
         self.in_force.issuers.send_replace(shared.issuers.clone());
         self.generation = generation;
         if broken { Err("a worker has ended".to_owned()) } else { Ok(()) }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::prints::Prints;
 use crate::config::Loaded;
 use crate::crypto::digest::sha256;
-use crate::model::settings::{KeySource, StoreKind};
+use crate::model::settings::{CredentialSource, KeySource, StoreKind};
 
 /// Reads the configuration again; the text of the error is what start would print.
 #[derive(Clone)]
@@ -47,7 +47,12 @@ impl Traits {
             StoreKind::Memory { file } => file.clone(),
             StoreKind::Redis(_) => None,
         };
-        let own: Vec<PathBuf> = snapshots.chain(store).collect();
+        // What is renewed every hour is read by whoever shows it, without a reload.
+        let tokens = settings.upstreams.iter().filter_map(|upstream| match &upstream.credential.as_ref()?.source {
+            CredentialSource::File(path) => Some(path.clone()),
+            _ => None,
+        });
+        let own: Vec<PathBuf> = snapshots.chain(store).chain(tokens).collect();
         let paths = files.iter().chain(named).chain(directories).filter(|path| !own.contains(path)).cloned();
         Self { digest, prints: Arc::new(Prints::of(paths, before)) }
     }

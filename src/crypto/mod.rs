@@ -4,6 +4,8 @@ pub mod api_key;
 mod base62;
 pub mod base64url;
 pub mod certificate;
+mod client_auth;
+pub mod client_credentials;
 mod crc32;
 pub mod dev_authority;
 pub mod dev_certs;

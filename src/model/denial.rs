@@ -325,6 +325,8 @@ reasons! {
     UpstreamBusy: 503, UNAVAILABLE, None, Error, "upstream_busy", "The service behind is busy";
     /// No endpoint of the upstream is well, and `panic_below = "0%"` says to send it nothing then.
     UpstreamUnhealthy: 503, UNAVAILABLE, None, Error, "upstream_unhealthy", "The service behind is not well";
+    /// The credential that the upstream is to be shown is not to be had.
+    UpstreamCredentialUnavailable: 503, UNAVAILABLE, None, Error, "upstream_credential_unavailable", "The service behind cannot be asked right now";
 
     // ── ours ──
     /// The route, or the whole instance, is down for maintenance.

@@ -19,6 +19,11 @@ pub fn fold(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether `name`, in whatever spelling, is the one that folds to `folded`.
+pub fn is_spelling_of(name: &str, folded: &str) -> bool {
+    name.len() == folded.len() && name.bytes().map(fold_byte).eq(folded.bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,8 +32,10 @@ mod tests {
     fn f02_every_spelling_folds_to_one_name() {
         for name in ["x-user", "X-User", "x_user", "X.User", "x~user", "x!USER"] {
             assert_eq!(fold(name), "x-user", "{name}");
+            assert!(is_spelling_of(name, "x-user"), "{name}");
         }
         assert!(matches!(fold("x-user"), Cow::Borrowed(_)));
         assert_ne!(fold("xuser"), "x-user");
+        assert!(!is_spelling_of("xuser", "x-user") && !is_spelling_of("x-users", "x-user"));
     }
 }

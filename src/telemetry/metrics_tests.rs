@@ -40,6 +40,7 @@ fn what_was_counted_is_rendered() {
             connections: 5,
             retries: vec![("unreachable", 7)],
             endpoints: vec![endpoint("http://a:1", true, (4, 1, 0)), endpoint("http://b:2", false, (0, 6, 2))],
+            credential: Some(crate::telemetry::CredentialCounts { available: true, renewed: 4, failed: 2 }),
         }]
     });
 
@@ -58,6 +59,9 @@ fn what_was_counted_is_rendered() {
         ("portcullis_request_duration_seconds_bucket{le=\"+Inf\",route=\"app\"}", "2"),
         ("portcullis_connections", "1"),
         ("portcullis_upstream_requests_in_flight{upstream=\"up\"}", "3"),
+        ("portcullis_upstream_credential_available{upstream=\"up\"}", "1"),
+        ("portcullis_upstream_credential_renewals_total{upstream=\"up\",ok=\"true\"}", "4"),
+        ("portcullis_upstream_credential_renewals_total{upstream=\"up\",ok=\"false\"}", "2"),
         ("portcullis_upstream_requests_pending{upstream=\"up\"}", "2"),
         ("portcullis_upstream_connections{upstream=\"up\"}", "5"),
         ("portcullis_upstream_retries_total{upstream=\"up\",cause=\"unreachable\"}", "7"),

@@ -12,4 +12,4 @@ mod upstreams;
 
 pub use metrics::Metrics;
 pub use proof::ProofOutcome;
-pub use upstreams::{EndpointCounts, LookupCounts, UpstreamCounts};
+pub use upstreams::{CredentialCounts, EndpointCounts, LookupCounts, UpstreamCounts};

@@ -24,6 +24,19 @@ pub struct UpstreamCounts {
     pub retries: Vec<(&'static str, u64)>,
     /// Its endpoints.
     pub endpoints: Vec<EndpointCounts>,
+    /// Of what it is shown, where it is shown something.
+    pub credential: Option<CredentialCounts>,
+}
+
+/// Of the credential that an upstream is shown.
+#[derive(Debug, Clone)]
+pub struct CredentialCounts {
+    /// Whether there is one to show.
+    pub available: bool,
+    /// How often one was had.
+    pub renewed: u64,
+    /// How often none was.
+    pub failed: u64,
 }
 
 /// Of one endpoint.
@@ -125,6 +138,21 @@ pub(super) fn encode(source: &Source, to: &mut DescriptorEncoder) -> fmt::Result
         for (ok, count) in [(true, of.succeeded), (false, of.failed)] {
             let labels = [("upstream", upstream), ("endpoint", endpoint), ("ok", yes_no(ok))];
             counter(&mut family, &labels, count)?;
+        }
+    }
+    let credentials = || upstreams.iter().filter_map(|upstream| Some((&*upstream.name, upstream.credential.as_ref()?)));
+    let (name, help) =
+        ("portcullis_upstream_credential_available", "Whether there is a credential to show an upstream");
+    let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (upstream, of) in credentials() {
+        ConstGauge::new(i64::from(of.available)).encode(family.encode_family(&[("upstream", upstream)])?)?;
+    }
+    let (name, help) =
+        ("portcullis_upstream_credential_renewals", "Credentials had for upstreams, by upstream and success");
+    let mut family = counters(to, name, help)?;
+    for (upstream, of) in credentials() {
+        for (ok, count) in [(true, of.renewed), (false, of.failed)] {
+            counter(&mut family, &[("upstream", upstream), ("ok", yes_no(ok))], count)?;
         }
     }
     Ok(())

@@ -20,6 +20,7 @@ use super::choice::{Chooser, Set};
 #[cfg(test)]
 use super::circuit::Load;
 use super::circuit::RetryCause;
+use super::credential::Credential;
 use super::failure::{Failure, broke_off, failed};
 use super::health::UpstreamHealth;
 use super::http2::{Answer, Broken, IncomingStream, Spare, translate};
@@ -46,11 +47,17 @@ pub(super) struct Upstream {
     pub(super) chooser: Chooser,
     pub(super) health: Arc<UpstreamHealth>,
     pub(super) traffic: Rc<Traffic>,
-    budget: Budget,
+    /// What it is shown.
+    pub(super) credential: Option<Arc<Credential>>,
+    pub(super) budget: Budget,
 }
 
 impl Upstream {
-    pub(super) fn new(settings: &Arc<UpstreamSettings>, health: Arc<UpstreamHealth>) -> Result<Self, UpstreamError> {
+    pub(super) fn new(
+        settings: &Arc<UpstreamSettings>,
+        health: Arc<UpstreamHealth>,
+        credential: Option<Arc<Credential>>,
+    ) -> Result<Self, UpstreamError> {
         // Taken before they are used: should one change in between, that is noticed the next time.
         let files = files_digest(&settings.tls);
         let broken = |problem| UpstreamError { upstream: settings.name.clone(), problem };
@@ -70,12 +77,14 @@ impl Upstream {
             let (settings, traffic) = (settings.clone(), traffic.clone());
             pools.push(Pool::new(settings, endpoint.clone(), tls, traffic, health.addresses(at)).map_err(broken)?);
         }
-        Ok(Self { settings: settings.clone(), files, pools, chooser, health, traffic, budget })
+        Ok(Self { settings: settings.clone(), files, pools, chooser, health, traffic, credential, budget })
     }
 
-    /// Whether these settings, and what stands in the files that they name, would make the same of it.
-    pub(super) fn is_of(&self, settings: &Arc<UpstreamSettings>) -> bool {
-        self.settings == *settings && self.files == files_digest(&settings.tls)
+    /// Whether these settings, what stands in the files that they name, and this credential would make the same of it.
+    pub(super) fn is_of(&self, settings: &Arc<UpstreamSettings>, credential: Option<&Arc<Credential>>) -> bool {
+        self.settings == *settings
+            && self.credential.as_ref().map(Arc::as_ptr) == credential.map(Arc::as_ptr)
+            && self.files == files_digest(&settings.tls)
     }
 
     /// Sends to the next endpoint that can be had, within the time that all tries have together: the upstream's, or
@@ -102,7 +111,7 @@ impl Upstream {
     ) -> Result<Response<ResponseBody>, Denial> {
         let key = self.chooser.key(request.headers(), client.ip());
         let tried = Cell::new(None);
-        let tries = self.try_each(request, progress, key, client, &tried);
+        let tries = self.try_shown(request, progress, key, client, &tried);
         let own = self.settings.timeouts.total;
         let Some(limit) = own.into_iter().chain(within).min() else { return tries.await };
         tokio::time::timeout(limit, tries).await.unwrap_or_else(|_| {
@@ -117,7 +126,7 @@ impl Upstream {
     }
 
     /// `tried` is the endpoint that has had all the time that has passed, if it is only one.
-    async fn try_each(
+    pub(super) async fn try_each(
         &self,
         mut request: Request<RequestBody>,
         progress: &Progress,

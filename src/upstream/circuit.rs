@@ -36,11 +36,13 @@ pub enum RetryCause {
     Failed,
     /// A kept connection closed under it.
     Closed,
+    /// The upstream refused the credential, and there was another one.
+    Refused,
 }
 
 impl RetryCause {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Unreachable, Self::Timeout, Self::Failed, Self::Closed];
+    pub const ALL: [Self; 5] = [Self::Unreachable, Self::Timeout, Self::Failed, Self::Closed, Self::Refused];
 
     /// After a try that ended for this reason.
     pub(super) const fn of(reason: Reason) -> Self {
@@ -58,6 +60,7 @@ impl RetryCause {
             Self::Timeout => "timeout",
             Self::Failed => "failed",
             Self::Closed => "closed",
+            Self::Refused => "refused",
         }
     }
 }

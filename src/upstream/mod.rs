@@ -7,6 +7,7 @@ mod chain;
 mod choice;
 mod circuit;
 mod connect;
+mod credential;
 mod ear;
 mod failure;
 mod health;
@@ -24,6 +25,7 @@ mod request;
 mod response;
 mod retry;
 mod shared;
+mod shown;
 mod slot;
 mod surge;
 mod tls;
@@ -48,6 +50,7 @@ use crate::model::denial::Reason;
 use crate::model::settings::UpstreamSettings;
 
 pub use self::circuit::RetryCause;
+pub use self::credential::Credentials;
 pub use self::health::{Checker, Conditions, EndpointStanding, Standing, UpstreamStanding};
 pub use self::interim::Interim;
 pub use self::lookup::{Lookup, Resolver, SystemResolver};
@@ -84,9 +87,16 @@ impl Upstreams {
     /// are answering.
     pub fn renewed(&self, settings: &[Arc<UpstreamSettings>], conditions: &Conditions) -> Result<Self, UpstreamError> {
         let one = |settings: &Arc<UpstreamSettings>| {
-            let upstream = match self.by_name.get(&settings.name).filter(|known| known.is_of(settings)) {
+            let credential = conditions.credentials().of(&settings.name);
+            if credential.is_none() && settings.credential.is_some() {
+                // Rather none of its requests than requests that show nothing.
+                let problem = "nobody keeps its credential".to_owned();
+                return Err(UpstreamError { upstream: settings.name.clone(), problem });
+            }
+            let known = self.by_name.get(&settings.name);
+            let upstream = match known.filter(|known| known.is_of(settings, credential.as_ref())) {
                 Some(known) => Rc::clone(known),
-                None => Rc::new(Upstream::new(settings, conditions.of(settings))?),
+                None => Rc::new(Upstream::new(settings, conditions.of(settings), credential)?),
             };
             Ok((settings.name.clone(), upstream))
         };
@@ -124,7 +134,8 @@ impl Upstreams {
         head.version = Version::HTTP_11;
         request::frame(&mut head, &body)?;
         let within = permit.route().bounds.timeout;
-        let (body, progress) = RequestBody::new(body, Some(permit));
+        let own = upstream.credential.as_ref().map(|credential| credential.folded().into());
+        let (body, progress) = RequestBody::new(body, Some(permit), own);
         upstream.send(Request::from_parts(head, body), &progress, client, within).await
     }
 }

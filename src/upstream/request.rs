@@ -15,6 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::BodyError;
+use super::credential::strip;
 use crate::gate::Permit;
 use crate::model::Denial;
 use crate::model::denial::Reason;
@@ -74,8 +75,8 @@ pub(super) enum RequestBody {
 }
 
 impl RequestBody {
-    /// Wraps a client's body. The permit says what trailers may carry.
-    pub(super) fn new<B>(body: B, permit: Option<Permit>) -> (Self, Progress)
+    /// Wraps a client's body. The permit says what trailers may carry; never the header that is `own`, folded.
+    pub(super) fn new<B>(body: B, permit: Option<Permit>, own: Option<Box<str>>) -> (Self, Progress)
     where
         B: Body<Data = Bytes> + 'static,
         B::Error: Into<BodyError>,
@@ -85,7 +86,7 @@ impl RequestBody {
             progress.0.set(State { at: Instant::now(), stage: Stage::Done });
             return (Self::Empty, progress);
         }
-        (Self::Streaming(Box::pin(Streaming { body, permit, progress: progress.clone() })), progress)
+        (Self::Streaming(Box::pin(Streaming { body, permit, own, progress: progress.clone() })), progress)
     }
 }
 
@@ -135,6 +136,7 @@ pin_project! {
         #[pin]
         body: B,
         permit: Option<Permit>,
+        own: Option<Box<str>>,
         progress: Progress,
     }
 }
@@ -167,6 +169,9 @@ where
             Ok(mut trailers) => {
                 if let Some(permit) = this.permit {
                     permit.rewrite_trailers(&mut trailers);
+                }
+                if let Some(own) = this.own {
+                    strip(&mut trailers, own);
                 }
                 Poll::Ready((!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers))))
             }

@@ -103,6 +103,7 @@ pub(crate) fn settings(endpoints: Vec<Endpoint>) -> UpstreamSettings {
         limits: UpstreamLimits::default(),
         tls: UpstreamTls::default(),
         proxy_protocol: None,
+        credential: None,
     }
 }
 

@@ -122,7 +122,7 @@ fn of_response(folded: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-fn is_identity(folded: &str, context: &Context<'_>) -> bool {
+pub(super) fn is_identity(folded: &str, context: &Context<'_>) -> bool {
     let same = |name: &str| fold(name) == folded;
     folded.starts_with(IDENTITY_PREFIX)
         || IDENTITY.contains(&folded)

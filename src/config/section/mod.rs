@@ -40,5 +40,7 @@ mod session_foreign;
 pub(super) mod store;
 mod tls;
 pub(super) mod upstream;
+mod upstream_credential;
 mod upstream_health;
+mod upstream_tls;
 pub(super) mod warnings;

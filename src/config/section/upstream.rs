@@ -6,13 +6,15 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::endpoint::{endpoint, is_url};
+use super::upstream_credential;
 use super::upstream_health;
+use super::upstream_tls;
 use crate::config::keys::{DURATION, Given, Key, Shape};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
 use crate::model::settings::{
-    Balance, CertificateFiles, CertifiedName, Endpoint, EndpointHealth, HashKey, HostHeader, HttpVersion,
-    ProxyProtocol, Retries, UpstreamLimits, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
+    Balance, Endpoint, EndpointHealth, HashKey, HostHeader, HttpVersion, ProxyProtocol, Retries, UpstreamLimits,
+    UpstreamSettings, UpstreamTimeouts, UpstreamTls,
 };
 
 pub(in crate::config) const KEYS: &[Key] = &[
@@ -81,7 +83,12 @@ pub(in crate::config) const KEYS: &[Key] = &[
         Shape::Choice { now: &["v1", "v2"], later: &[] },
         "How it is told whose each connection is; not at all by default. Each request has a connection of its own then.",
     ),
-    Key::new("tls", Shape::Table(TLS), "How `https` endpoints are verified.").default(Given::Table),
+    Key::new("tls", Shape::Table(upstream_tls::KEYS), "How `https` endpoints are verified.").default(Given::Table),
+    Key::new(
+        "credential",
+        Shape::Table(upstream_credential::KEYS),
+        "What Portcullis itself shows it: one of `value`, `token_file` and `oauth2`. What clients say in that header never reaches it.",
+    ),
     Key::new(
         "health",
         Shape::Table(upstream_health::CHECK),
@@ -141,28 +148,6 @@ const RETRIES: &[Key] = &[
     .default(Given::Integer(1)),
     Key::new("budget", Shape::Text, "Such tries per worker, as a share of its requests, beyond one a second.")
         .default(Given::Text("20%")),
-];
-
-const TLS: &[Key] = &[
-    Key::new("ca", Shape::Path, "Certificates to trust instead of the system's, PEM."),
-    Key::new("server_name", Shape::Text, "The name to expect instead of the endpoint's host."),
-    Key::new("certificate", Shape::Table(CERTIFICATE), "What Portcullis shows who it is with, to endpoints that ask."),
-    Key::new(
-        "names",
-        Shape::List(&Shape::Text),
-        "URIs (`\"spiffe://…\"`, with `*` for a whole segment of its path), DNS names and addresses, of which the \
-         certificate must carry one, instead of the endpoint's host.",
-    ),
-    Key::new(
-        "crls",
-        Shape::List(&Shape::Path),
-        "Revocation lists, PEM; with any, each certificate of a chain must be covered by one that has not expired.",
-    ),
-];
-
-const CERTIFICATE: &[Key] = &[
-    Key::new("chain", Shape::Path, "The certificate chain, PEM, end entity first.").required(),
-    Key::new("key", Shape::Path, "The private key, PEM.").required(),
 ];
 
 /// Most endpoints of an upstream.
@@ -233,20 +218,13 @@ fn upstream(name: &Arc<str>, section: &Section<'_>) -> Option<UpstreamSettings> 
             max_pending: section.integer("max_pending").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
             pending: timeouts.duration("pending"),
         },
-        tls: UpstreamTls {
-            ca: tls.path("ca"),
-            server_name: tls.parse("server_name", server_name),
-            certificate: tls
-                .table("certificate")
-                .and_then(|files| Some(CertificateFiles { chain: files.path("chain")?, key: files.path("key")? })),
-            names: tls.parse_list("names", certified_name),
-            crls: tls.paths("crls"),
-        },
+        tls: upstream_tls::read(&tls),
         proxy_protocol: match section.text("proxy_protocol") {
             Some("v1") => Some(ProxyProtocol::V1),
             Some("v2") => Some(ProxyProtocol::V2),
             _ => None,
         },
+        credential: upstream_credential::read(section),
     })
 }
 
@@ -349,6 +327,7 @@ fn of_url(name: Arc<str>, endpoint: Endpoint) -> UpstreamSettings {
         limits: UpstreamLimits::default(),
         tls: UpstreamTls::default(),
         proxy_protocol: None,
+        credential: None,
     }
 }
 
@@ -356,37 +335,5 @@ fn percent(text: &str) -> Result<u32, Fault> {
     match text.strip_suffix('%').and_then(|number| number.trim_end().parse().ok()) {
         Some(share @ 1..=100) => Ok(share),
         _ => Err(Fault::new(format!("`{text}` is no share of the requests")).help("from \"1%\" to \"100%\"")),
-    }
-}
-
-fn server_name(text: &str) -> Result<Arc<str>, Fault> {
-    match rustls_pki_types::ServerName::try_from(text) {
-        Ok(_) => Ok(text.into()),
-        Err(_) => Err(Fault::new(format!("`{text}` is no server name")).help("\"orders.internal\"")),
-    }
-}
-
-/// A URI, a DNS name or an address.
-fn certified_name(text: &str) -> Result<CertifiedName, Fault> {
-    let wrong = |why: &str| {
-        Fault::new(format!("`{text}` {why}"))
-            .help("\"spiffe://prod/ns/shop/sa/orders\", \"spiffe://prod/ns/*/sa/orders\", \"orders.internal\" or \"10.0.0.7\"")
-    };
-    if rustls_pki_types::ServerName::try_from(text).is_ok() {
-        return Ok(CertifiedName::Host(text.into()));
-    }
-    if !text.contains(':') || !text.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(wrong("is no name in a certificate"));
-    }
-    if !text.contains('*') {
-        return Ok(CertifiedName::Uri(text.into()));
-    }
-    let path = text.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/'));
-    match path {
-        Some((domain, path)) if !domain.is_empty() && !domain.contains('*') => {
-            let whole = path.split('/').all(|segment| segment == "*" || !segment.contains('*'));
-            if whole { Ok(CertifiedName::Uri(text.into())) } else { Err(wrong("has `*` for a part of a segment")) }
-        }
-        _ => Err(wrong("has `*` elsewhere than in the path of a SPIFFE ID")),
     }
 }

@@ -19,6 +19,7 @@ pub(in crate::config) fn check(settings: &Settings, context: &Context<'_>) {
         inside_weaker(route, section, &settings.routes);
         address_limits(route, section, settings);
         super::basic::guessable(route, section, &settings.limits);
+        lent(route, section, settings);
     }
 }
 
@@ -51,11 +52,15 @@ fn inside_weaker(route: &RouteSettings, section: &Section<'_>, routes: &[Arc<Rou
 }
 
 fn is_stricter(inner: &RouteSettings, outer: &RouteSettings) -> bool {
-    let open = |route: &RouteSettings| match &route.accept {
+    (is_open(outer) && !is_open(inner)) || (outer.allow.is_empty() && !inner.allow.is_empty())
+}
+
+/// Whether nobody has to say who they are.
+fn is_open(route: &RouteSettings) -> bool {
+    match &route.accept {
         Accept::Public => true,
         Accept::OneOf { optional, .. } => *optional,
-    };
-    (open(outer) && !open(inner)) || (outer.allow.is_empty() && !inner.allow.is_empty())
+    }
 }
 
 /// Whether all that `inner` matches lies within a catch-all.
@@ -76,6 +81,32 @@ fn covers(outer: &RouteMatch, inner: &RouteMatch) -> bool {
     };
     let inside = inner.path.segments.len() >= prefix.len() && prefix.iter().zip(&inner.path.segments).all(step);
     host && method && inside
+}
+
+/// Whoever reaches such a listener speaks to the upstream as we do.
+fn lent(route: &RouteSettings, section: &Section<'_>, settings: &Settings) {
+    if !is_open(route) {
+        return;
+    }
+    let Some(upstream) = settings.upstreams.iter().find(|upstream| upstream.name == route.upstream) else { return };
+    let shown = match (&upstream.credential, &upstream.tls.certificate) {
+        (Some(_), _) => "credential",
+        (None, Some(_)) => "certificate",
+        (None, None) => return,
+    };
+    let is_far = |listener: &&Arc<ListenerSettings>| match &listener.bind {
+        Bind::Tcp(address) => !address.ip().to_canonical().is_loopback(),
+        Bind::Unix(_) => false,
+    };
+    let mut listeners = settings.listeners.iter().filter(|listener| route.listeners.contains(&listener.name));
+    if let Some(listener) = listeners.find(is_far) {
+        let fault = Fault::new(format!(
+            "`{}` lends the {shown} of `upstream.{}` to everybody who reaches `listener.{}`",
+            section.path, upstream.name, listener.name
+        ));
+        let help = "bind = \"unix:…\" or a loopback address, or say who may: accept = [\"api_key\"]";
+        section.warning("accept", fault.help(help));
+    }
 }
 
 /// Behind a proxy that nobody trusts, all clients have the proxy's address.

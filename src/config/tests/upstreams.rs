@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::settings::{
-    Balance, CertifiedName, HashKey, HttpVersion, ProxyProtocol, Retries, UpstreamSettings, UpstreamTls,
+    Balance, CertifiedName, CredentialSource, HashKey, HttpVersion, ProxyProtocol, Retries, TokenClientAuth,
+    UpstreamSettings, UpstreamTls,
 };
 
 /// An upstream with two endpoints and `more`.
@@ -144,4 +145,123 @@ fn names_are_looked_up_for_each_connection_unless_said_otherwise() {
     assert_eq!(said("dns_refresh = '999ms'"), ["that is too often"]);
     let addresses = "[upstream.x]\nendpoints = ['http://127.0.0.1:1', 'unix:/run/x']\ndns_refresh = '10s'";
     assert_eq!(said(addresses), ["`dns_refresh` is about names, and no endpoint has one"]);
+}
+
+#[test]
+fn an_upstream_may_be_shown_a_credential_of_one_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = folder.path().join("secret");
+    let shown = |content: &str, more: &str| {
+        std::fs::write(&secret, content).expect("writable");
+        let more = more.replace("SECRET", &format!("{{ file = '{}' }}", secret.display()));
+        (upstream(&more).credential.expect("a credential"), more)
+    };
+    let (key, _) = shown("s3cret\n", "credential = { header = 'X-Api-Key', value = SECRET }");
+    assert_eq!((key.header.as_str(), key.scheme.as_deref()), ("x-api-key", None));
+    assert_eq!(key.source, CredentialSource::Fixed(crate::model::Secret::new(b"s3cret".to_vec())));
+    let (basic, _) = shown("dTpw", "credential = { scheme = 'Basic', value = SECRET }");
+    assert_eq!((basic.header.as_str(), basic.scheme.as_deref()), ("authorization", Some("Basic")));
+    let (token, _) = shown("", "credential = { token_file = 'token' }");
+    assert_eq!(token.scheme.as_deref(), Some("Bearer"));
+    assert!(matches!(token.source, CredentialSource::File(path) if path.ends_with("token")));
+    let (bare, _) = shown("", "credential = { scheme = 'none', token_file = 'token' }");
+    assert_eq!(bare.scheme, None);
+    let (token, more) = shown(
+        "s3cret",
+        "credential.oauth2 = { token_url = 'https://id/token', client_id = 'me', client_secret = SECRET, \
+         client_auth = 'post', scopes = ['a', 'b'], audience = 'c' }",
+    );
+    assert!(!format!("{token:?}").contains("s3cret"), "{more}");
+    let CredentialSource::ClientCredentials(endpoint) = &token.source else { panic!("{:?}", token.source) };
+    assert_eq!((&*endpoint.url, &*endpoint.client_id), ("https://id/token", "me"));
+    assert_eq!(endpoint.client_auth, TokenClientAuth::Post(crate::model::Secret::new("s3cret".to_owned())));
+    assert_eq!((endpoint.scopes.len(), endpoint.audience.as_deref()), (2, Some("c")));
+    assert_eq!(endpoint.timeout, Duration::from_secs(5));
+    assert_eq!(upstream("").credential, None);
+}
+
+#[test]
+fn a_credential_that_cannot_be_shown_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, content: &str| {
+        std::fs::write(folder.path().join(name), content).expect("writable");
+        format!("{{ file = '{}' }}", folder.path().join(name).display())
+    };
+    let (secret, lines, padded) = (file("a", "s3cret"), file("b", "s3cret\nx-evil: 1\n\n"), file("c", "s3cret "));
+    let oauth2 = |more: &str| format!("oauth2 = {{ token_url = 'https://id/token', client_id = 'me', {more} }}");
+    for (credential, why) in [
+        (String::new(), "wants one place that it comes from, and has 0"),
+        (format!("value = {secret}, token_file = 't'"), "wants one place that it comes from, and has 2"),
+        ("value = 's3cret'".to_owned(), "is a secret and must not be written here"),
+        (format!("value = {lines}"), "is not one line of visible ASCII"),
+        (format!("value = {padded}"), "is not one line of visible ASCII"),
+        (format!("header = 'a b', value = {secret}"), "`a b` is no header name"),
+        (format!("scheme = 'a b', value = {secret}"), "`a b` is no scheme"),
+        (format!("scheme = 'Negotiate', value = {secret}"), "`Negotiate` is no scheme"),
+        (format!("scheme = '', value = {secret}"), "must not be empty"),
+        (oauth2(""), "lacks `client_secret`"),
+        (oauth2("client_auth = 'mtls'"), "there is no certificate to show"),
+        (oauth2(&format!("client_auth = 'mtls', client_secret = {secret}")), "the certificate is what proves who asks"),
+        (oauth2(&format!("client_secret = {secret}, scopes = ['a b']")), "`a b` is no scope"),
+        (
+            format!("oauth2 = {{ token_url = 'http://id/token', client_id = 'me', client_secret = {secret} }}"),
+            "would travel in clear text",
+        ),
+    ] {
+        let said = said(&format!("credential = {{ {credential} }}"));
+        assert_eq!(said.iter().filter(|told| told.contains(why)).count(), 1, "{credential}: {said:?}");
+        assert!(!said.iter().any(|told| told.contains("s3cret")), "{said:?}");
+    }
+    for header in [
+        "host",
+        "Content_Length",
+        "cookie",
+        "x-auth-subject",
+        "X_Forwarded_For",
+        "Connection",
+        "x-http-method",
+        "remote-user",
+        "proxy-authorization",
+        "sec-fetch-site",
+        "te",
+        "dpop",
+        "x-request-id",
+    ] {
+        let said = said(&format!("credential = {{ header = '{header}', value = {secret} }}"));
+        assert!(said.iter().any(|told| told.contains("has another meaning")), "{header}: {said:?}");
+    }
+}
+
+#[test]
+fn what_lends_a_credential_to_everybody_is_warned_of() {
+    let warned = |bind: &str, accept: &str, upstream: &str| {
+        let text = format!(
+            "[listener.main]\nbind = '{bind}'\n[route.a]\nmatch = '/'\naccept = {accept}\nupstream = 'up'\n\
+             [upstream.up]\nendpoints = ['https://a']\n{upstream}"
+        );
+        let warnings = read(&text).unwrap_or_else(|problems| panic!("{problems}")).warnings.problems;
+        warnings.iter().filter(|warning| warning.message.contains("to everybody who reaches")).count()
+    };
+    let (token, certificate) = ("credential.token_file = 't'", "tls.certificate = { chain = 'c', key = 'k' }");
+    for shown in [token, certificate] {
+        assert_eq!(warned("0.0.0.0:80", "'anyone'", shown), 1);
+        assert_eq!(warned("[::]:80", "['session', 'anyone']", shown), 1);
+        for bind in ["127.0.0.1:80", "[::1]:80", "unix:/run/x.sock"] {
+            assert_eq!(warned(bind, "'anyone'", shown), 0, "{bind}");
+        }
+        assert_eq!(warned("0.0.0.0:80", "['session']", shown), 0);
+    }
+    assert_eq!(warned("0.0.0.0:80", "'anyone'", "max_idle = 1"), 0);
+}
+
+#[test]
+fn a_credential_in_clear_text_is_warned_of() {
+    let warned = |endpoint: &str| {
+        let loaded = good(&format!("upstream.up = {{ endpoints = '{endpoint}', credential.token_file = 't' }}"));
+        loaded.warnings.problems.iter().filter(|warning| warning.message.contains("in clear text")).count()
+    };
+    assert_eq!(["http://a", "h2c://10.0.0.7:1"].map(warned), [1, 1]);
+    for endpoint in ["https://a", "http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "unix:/run/a.sock"] {
+        assert_eq!(warned(endpoint), 0, "{endpoint}");
+    }
 }

@@ -6,8 +6,6 @@ mod breaker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use rustls::ClientConfig;
@@ -17,6 +15,7 @@ use tokio::time::timeout;
 use url::form_urlencoded;
 
 use self::breaker::Breaker;
+use super::client_auth::basic;
 use super::digest::{hex, sha256};
 use super::issuers::fetch::{self, post};
 use super::issuers::source::Trust;
@@ -75,7 +74,9 @@ impl Introspector {
         let target = Target::parse(&settings.introspection_url).map_err(IntrospectionError)?;
         let tls = Trust::default().for_ca(settings.ca.as_deref()).map_err(IntrospectionError)?;
         let authorization = match settings.client_auth {
-            ClientSecretMethod::Basic => Some(basic(&settings.client_id, settings.client_secret.expose())?),
+            ClientSecretMethod::Basic => {
+                Some(basic(&settings.client_id, settings.client_secret.expose()).map_err(IntrospectionError)?)
+            }
             ClientSecretMethod::Post => None,
         };
         let (calls, breaker) = (Semaphore::new(MOST_CALLS), Breaker::default());
@@ -141,16 +142,6 @@ impl Introspector {
 /// prints.
 pub fn public_id(token: &str) -> String {
     hex(&sha256(format!("opaque:{token}").as_bytes()))
-}
-
-/// RFC 6749, section 2.3.1: both are form-encoded before they are joined.
-fn basic(id: &str, secret: &str) -> Result<HeaderValue, IntrospectionError> {
-    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let text = format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret))));
-    let mut value = HeaderValue::try_from(text)
-        .map_err(|_| IntrospectionError("client_id and client_secret make no header".to_owned()))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 fn unavailable(problem: String) -> Denial {

@@ -16,6 +16,7 @@ mod redis;
 mod route;
 mod tls;
 mod upstream;
+mod upstream_credential;
 mod upstream_health;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,7 @@ pub use upstream::{
     Balance, CertifiedName, Endpoint, HashKey, HostHeader, HttpVersion, ProxyProtocol, Retries, Scheme,
     UpstreamSettings, UpstreamTimeouts, UpstreamTls,
 };
+pub use upstream_credential::{CredentialSettings, CredentialSource, TokenClientAuth, TokenEndpointSettings};
 pub use upstream_health::{Ejection, EndpointHealth, HealthCheck, Statuses, UpstreamLimits};
 
 use super::Secret;

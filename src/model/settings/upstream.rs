@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::{CertificateFiles, EndpointHealth, UpstreamLimits};
+use super::{CertificateFiles, CredentialSettings, EndpointHealth, UpstreamLimits};
 
 /// A named service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct UpstreamSettings {
     pub tls: UpstreamTls,
     /// How it is told whose each connection is; `None`: not at all.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// What Portcullis itself shows it; `None`: nothing.
+    pub credential: Option<CredentialSettings>,
 }
 
 /// A version of the PROXY protocol.

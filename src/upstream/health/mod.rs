@@ -16,12 +16,14 @@ pub use self::checker::Checker;
 pub use self::condition::Standing;
 pub use self::standing::{EndpointStanding, UpstreamStanding};
 pub(super) use self::upstream_health::UpstreamHealth;
+use super::credential::Credentials;
 use crate::model::settings::UpstreamSettings;
 
-/// What is known of the endpoints of all upstreams. Clones share it.
+/// What is known of the endpoints of all upstreams, and what these are shown. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Conditions {
     by_name: Arc<BTreeMap<Arc<str>, Arc<UpstreamHealth>>>,
+    credentials: Credentials,
 }
 
 impl Conditions {
@@ -41,7 +43,19 @@ impl Conditions {
             };
             (settings.name.clone(), health)
         };
-        Self { by_name: Arc::new(settings.iter().map(health).collect()) }
+        let by_name = Arc::new(settings.iter().map(health).collect());
+        Self { by_name, credentials: Credentials::default() }
+    }
+
+    /// With what upstreams are shown; nothing otherwise.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        Self { credentials, ..self }
+    }
+
+    /// What upstreams are shown.
+    pub const fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// Of one upstream; of one that was not among the settings, apart from all others.

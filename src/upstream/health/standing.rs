@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Conditions, Standing, UpstreamHealth};
-use crate::telemetry::{EndpointCounts, LookupCounts, UpstreamCounts};
+use crate::telemetry::{CredentialCounts, EndpointCounts, LookupCounts, UpstreamCounts};
 use crate::upstream::circuit::RetryCause;
 
 /// How an upstream's endpoints stand.
@@ -43,7 +43,7 @@ impl Conditions {
 
     /// What metrics tell of every upstream, in order of name.
     pub fn counts(&self) -> Vec<UpstreamCounts> {
-        self.by_name.iter().map(|(name, health)| counts(name, health)).collect()
+        self.by_name.iter().map(|(name, health)| counts(name, health, self.credentials.counts(name))).collect()
     }
 }
 
@@ -64,7 +64,7 @@ fn standing(name: &Arc<str>, health: &UpstreamHealth) -> UpstreamStanding {
     }
 }
 
-fn counts(name: &Arc<str>, health: &UpstreamHealth) -> UpstreamCounts {
+fn counts(name: &Arc<str>, health: &UpstreamHealth, credential: Option<CredentialCounts>) -> UpstreamCounts {
     let (requests, connections) = health.load().under_way();
     let retries = RetryCause::ALL.iter().map(|cause| cause.name()).zip(health.load().retries()).collect();
     let endpoints = health.standings().map(|(watched, standing, _)| EndpointCounts {
@@ -85,5 +85,6 @@ fn counts(name: &Arc<str>, health: &UpstreamHealth) -> UpstreamCounts {
         pending: health.load().pending(),
         retries,
         endpoints: endpoints.collect(),
+        credential,
     }
 }

@@ -48,7 +48,7 @@ fn named(scheme: Scheme) -> UpstreamSettings {
 fn with(settings: UpstreamSettings) -> (Rc<Shared>, Arc<UpstreamHealth>) {
     let settings = Arc::new(settings);
     let health = Conditions::default().of(&settings);
-    (Rc::new(Shared(Upstream::new(&settings, health.clone()).unwrap())), health)
+    (Rc::new(Shared(Upstream::new(&settings, health.clone(), None).unwrap())), health)
 }
 
 async fn look_up(health: &UpstreamHealth, origins: &[&Origin]) {
@@ -234,7 +234,7 @@ async fn what_is_found_outlives_a_reload() {
         look_up(&before.of(&settings), &[&a]).await;
         let others = Arc::new(UpstreamSettings { max_idle: 1, ..named(Scheme::Http) });
         let after = before.renewed(std::slice::from_ref(&others));
-        let upstream = Rc::new(Shared(Upstream::new(&others, after.of(&others)).unwrap()));
+        let upstream = Rc::new(Shared(Upstream::new(&others, after.of(&others), None).unwrap()));
         let (request, mut wire) = (forwarding(&upstream, get()), a.accept().await);
         answer(&mut wire).await;
         ok(request).await;

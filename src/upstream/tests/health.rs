@@ -215,7 +215,7 @@ async fn what_checks_find_decides_who_gets_requests() {
         let health = EndpointHealth { check: Some(check), ..EndpointHealth::default() };
         let settings = Arc::new(UpstreamSettings { max_idle: 0, ..with(health, &[&a, &b]) });
         let conditions = Conditions::new(std::slice::from_ref(&settings));
-        let upstream = Rc::new(Shared(Upstream::new(&settings, conditions.of(&settings)).unwrap()));
+        let upstream = Rc::new(Shared(Upstream::new(&settings, conditions.of(&settings), None).unwrap()));
         let checker = Checker::new(&conditions, Arc::new(crate::model::SystemEntropy)).unwrap();
         let checks = tokio::task::spawn_local(async move { checker.run().await });
         for (origin, status) in [(&a, 500), (&b, 200)] {

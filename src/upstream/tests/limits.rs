@@ -184,13 +184,13 @@ async fn what_is_sent_once_more_is_counted_by_its_cause() {
         let mut wire = origin.accept().await;
         answer(&mut wire).await;
         is_served(first).await;
-        assert_eq!(upstream.load().retries(), [1, 0, 0, 0]);
+        assert_eq!(upstream.load().retries(), [1, 0, 0, 0, 0]);
         let again = forwarding(&upstream, asking("/1"));
         wire.head().await;
         drop(wire);
         origin.serve().await;
         is_served(again).await;
-        assert_eq!(upstream.load().retries(), [1, 0, 0, 1]);
+        assert_eq!(upstream.load().retries(), [1, 0, 0, 1, 0]);
     })
     .await;
 }

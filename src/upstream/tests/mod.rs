@@ -38,7 +38,7 @@ use crate::model::settings::{Endpoint, HostHeader, Scheme, UpstreamSettings};
 fn upstream(settings: UpstreamSettings) -> Rc<Shared> {
     let settings = Arc::new(settings);
     let health = Conditions::new(&[]).of(&settings);
-    Rc::new(Shared(Upstream::new(&settings, health).unwrap()))
+    Rc::new(Shared(Upstream::new(&settings, health, None).unwrap()))
 }
 
 /// What tests share with the tasks that they spawn on their own thread.
@@ -79,7 +79,7 @@ where
     let (mut head, body) = request.into_parts();
     head.version = Version::HTTP_11;
     frame(&mut head, &body)?;
-    let (body, progress) = RequestBody::new(body, None);
+    let (body, progress) = RequestBody::new(body, None, None);
     let client = std::net::SocketAddr::from(([192, 0, 2, 7], 4711));
     upstream.send(Request::from_parts(head, body), &progress, client, within).await
 }

@@ -23,7 +23,7 @@ async fn each_address_has_a_connection_until_it_goes() {
         let settings =
             Arc::new(UpstreamSettings { dns_refresh: Some(Duration::from_secs(1)), ..settings(vec![endpoint]) });
         let health = Conditions::default().of(&settings);
-        let upstream = Rc::new(Shared(Upstream::new(&settings, health.clone()).unwrap()));
+        let upstream = Rc::new(Shared(Upstream::new(&settings, health.clone(), None).unwrap()));
         health.look_up_first(&Found(origins.iter().map(at).collect())).await;
         let mut peers = Vec::new();
         for origin in &origins {

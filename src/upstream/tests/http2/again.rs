@@ -18,7 +18,7 @@ async fn what_the_upstream_refused_is_sent_again_with_its_body() {
         assert_eq!(asked.body().await, b"data");
         asked.answer();
         assert_eq!(text(request.await.unwrap().unwrap()).await, "ok");
-        assert_eq!(upstream.load().retries(), [0, 0, 1, 0]);
+        assert_eq!(upstream.load().retries(), [0, 0, 1, 0, 0]);
 
         let request = forwarding(&upstream, post("data"));
         peer.asked().await.respond.send_reset(Code::REFUSED_STREAM);
