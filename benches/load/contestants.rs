@@ -2,37 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::ports::{free_address, wait_for};
+use crate::process::Contestant;
 use crate::work::Work;
-
-/// A proxy under test; ends when dropped.
-pub(crate) struct Contestant {
-    pub(crate) name: &'static str,
-    pub(crate) address: SocketAddr,
-    child: Child,
-}
-
-impl Contestant {
-    /// The process and its children.
-    pub(crate) fn pids(&self) -> Vec<u32> {
-        let mut pids = vec![self.child.id()];
-        let children =
-            std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.child.id())).unwrap_or_default();
-        pids.extend(children.split_ascii_whitespace().filter_map(|p| p.parse::<u32>().ok()));
-        pids
-    }
-}
-
-impl Drop for Contestant {
-    fn drop(&mut self) {
-        for pid in self.pids().into_iter().rev() {
-            let _ = Command::new("kill").arg(pid.to_string()).status();
-        }
-        let _ = self.child.wait();
-    }
-}
 
 /// Starts origin, store and contestants.
 pub(crate) fn start(folder: &Path, work: &Work) -> Vec<Contestant> {

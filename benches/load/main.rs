@@ -17,13 +17,14 @@
 mod contestants;
 mod measure;
 mod ports;
+mod process;
 mod work;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use contestants::Contestant;
 use measure::Sample;
+use process::Contestant;
 
 /// What one contestant is asked to do.
 pub(crate) struct Scenario {

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::Scenario;
-use crate::contestants::Contestant;
+use crate::process::Contestant;
 use crate::work::Work;
 
 pub(crate) struct Sample {
@@ -19,7 +19,7 @@ pub(crate) struct Sample {
 /// Drives the contestant at saturation with 32 connections from core 1.
 pub(crate) fn run(contestant: &Contestant, scenario: &Scenario, work: &Work, window: Duration) -> Sample {
     let script = work.script(scenario);
-    let before = cpu_ns(contestant);
+    let before = contestant.cpu_ns();
     let output = Command::new("taskset")
         .args(["-c", "1", "wrk", "-t1", "-c32", "--latency", "-d"])
         .arg(format!("{}s", window.as_secs()))
@@ -28,7 +28,7 @@ pub(crate) fn run(contestant: &Contestant, scenario: &Scenario, work: &Work, win
         .arg(format!("http://{}{}", contestant.address, scenario.path))
         .output()
         .expect("wrk runs");
-    let after = cpu_ns(contestant);
+    let after = contestant.cpu_ns();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     // Printed by the script: requests, duration µs, p50 µs, p99 µs, answers other than 2xx, socket errors.
     let figures: Vec<f64> = text
@@ -47,27 +47,6 @@ pub(crate) fn run(contestant: &Contestant, scenario: &Scenario, work: &Work, win
         per_second: requests / (duration_us / 1e6),
         p50_us,
         p99_us,
-        resident_mib: contestant.pids().into_iter().map(resident_kib).sum::<u64>() as f64 / 1024.0,
+        resident_mib: contestant.resident_kib() as f64 / 1024.0,
     }
-}
-
-/// CPU time of all threads of all the contestant's processes, nanoseconds (`schedstat`'s first field).
-fn cpu_ns(contestant: &Contestant) -> u64 {
-    let mut total = 0;
-    for pid in contestant.pids() {
-        for task in std::fs::read_dir(format!("/proc/{pid}/task")).expect("the contestant runs").flatten() {
-            let stat = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-            total += stat.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
-        }
-    }
-    total
-}
-
-fn resident_kib(pid: u32) -> u64 {
-    std::fs::read_to_string(format!("/proc/{pid}/status"))
-        .unwrap_or_default()
-        .lines()
-        .find_map(|l| l.strip_prefix("VmRSS:"))
-        .and_then(|v| v.trim().trim_end_matches(" kB").trim().parse().ok())
-        .unwrap_or(0)
 }
