@@ -272,18 +272,16 @@ impl<H: Handler> Worker<H> {
         connection.server_name = session.server_name().map(Arc::from);
         let protocol = if session.alpn_protocol() == Some(tls::HTTP2) { Protocol::Http2 } else { Protocol::Http1 };
         let mut chain = None;
-        if let Some(certificates @ [end, ..]) = session.peer_certificates() {
-            match tls::client_certificate(end) {
+        if let Some(certificates @ [_, ..]) = session.peer_certificates() {
+            match tls::client_certificate(certificates, tls.shown(session.server_name())) {
                 Some(certificate) => {
-                    connection.certificate = Some(Arc::new(certificate));
+                    let certificate = Arc::new(certificate);
+                    connection.certificate = Some(Arc::clone(&certificate));
                     // A session that is resumed brings the chain of back then, which nobody has verified since.
                     let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+                    let ends = certificates.iter().filter_map(|der| tls::end(der)).collect();
                     chain = Some(Shown {
-                        chain: Arc::new(Chain {
-                            ends: certificates.iter().filter_map(|der| tls::end(der)).collect(),
-                            certificates: certificates.iter().map(|one| one.clone().into_owned()).collect(),
-                            name: connection.server_name.clone(),
-                        }),
+                        chain: Arc::new(Chain { ends, certificate, name: connection.server_name.clone() }),
                         verified: (!resumed).then(|| (Arc::clone(tls), begun)),
                     });
                 }

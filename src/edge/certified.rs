@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustls_pki_types::CertificateDer;
-
 use super::progress::Progress;
-use crate::model::Timestamp;
+use crate::model::{ClientCertificate, Timestamp};
 
 /// They are entered when they begin and leave when they end, on whatever core; nothing of a request comes here.
 #[derive(Debug, Default)]
@@ -27,8 +25,7 @@ struct Member {
 /// What a client has shown.
 #[derive(Debug)]
 pub(super) struct Chain {
-    /// The end entity first.
-    pub(super) certificates: Vec<CertificateDer<'static>>,
+    pub(super) certificate: Arc<ClientCertificate>,
     /// The name that it asked for, which says what it is held to.
     pub(super) name: Option<Arc<str>>,
     /// From when on each of them is not valid any more.

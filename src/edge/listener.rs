@@ -172,7 +172,7 @@ impl Listener {
     /// Whether a client with this chain would be let in now.
     pub(super) fn still_accepts(&self, chain: &Chain) -> bool {
         let (name, now) = (chain.name.as_deref(), self.clock.now());
-        let accepts = |tls: &Arc<Tls>| tls.still_accepts(name, &chain.certificates, now);
+        let accepts = |tls: &Arc<Tls>| tls.still_accepts(name, &chain.certificate.chain, now);
         self.terms.load().tls.as_ref().is_some_and(accepts)
     }
 

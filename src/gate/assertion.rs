@@ -146,7 +146,12 @@ mod tests {
 
     #[test]
     fn it_is_kept_per_credential_and_upstream_and_renewed_at_half_life() {
-        let how = IdentityHeaders { preset: HeaderPreset::None, headers: vec![], assertion: true };
+        let how = IdentityHeaders {
+            preset: HeaderPreset::None,
+            headers: vec![],
+            certificate: Default::default(),
+            assertion: true,
+        };
         let assertions = fixtures::assertions();
         let [orders, bills] = ["orders", "bills"].map(|name| Introducer::new(&how, &name.into(), &assertions));
         let [alice, again] = [(); 2].map(|()| Identity::Verified(fixtures::verified(CredentialKind::Jwt).into()));

@@ -88,7 +88,12 @@ pub(crate) fn route() -> RouteSettings {
         deny: vec![],
         allow: vec![],
         upstream: "app".into(),
-        identity: IdentityHeaders { preset: HeaderPreset::XAuth, headers: vec![], assertion: false },
+        identity: IdentityHeaders {
+            preset: HeaderPreset::XAuth,
+            headers: vec![],
+            certificate: Default::default(),
+            assertion: false,
+        },
         on_stale: OnStale::Deny,
         stream_grace: StreamGrace::For(Duration::ZERO),
         origins: vec![],

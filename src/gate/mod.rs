@@ -33,8 +33,8 @@ use self::plan::Plan;
 use self::route::Router;
 use crate::crypto::Signer;
 use crate::model::denial::Reason;
-use crate::model::settings::{LimitStage, MaintenanceSettings, Settings};
-use crate::model::{Client, CredentialKind, Denial, Identity, Secret, Timestamp, Verified};
+use crate::model::settings::{CertificateHeaders, LimitStage, MaintenanceSettings, RouteSettings, Settings};
+use crate::model::{Client, ClientCertificate, CredentialKind, Denial, Identity, Secret, Timestamp, Verified};
 use crate::store::Store;
 
 pub use self::permit::Permit;
@@ -115,6 +115,7 @@ impl Gate {
         Some(agreed.map(|()| {
             Permit::grant(Grant {
                 introduction: None,
+                certificate: None,
                 carrier: None,
                 route: plan.settings.clone(),
                 bound_until: Timestamp::NEVER,
@@ -158,6 +159,7 @@ impl Gate {
 
         Ok(Permit::grant(Grant {
             introduction: plan.introducer.introduce(&identity, now)?,
+            certificate: self.tellable(route, client, now),
             carrier: found.map(|found| found.carrier),
             route: route.clone(),
             bound_until: identity.verified().map_or(Timestamp::NEVER, |verified| tenure::bound_until(verified, client)),
@@ -235,6 +237,18 @@ impl Gate {
             routed.route.limits.failed(request.client.address);
         }
         proved
+    }
+
+    /// The certificate of the client's connection, where the upstream is to be told and it still counts: a fact of the
+    /// connection (RFC 9440, section 2), whatever the identity rests on.
+    fn tellable(&self, route: &RouteSettings, client: &Client, now: Timestamp) -> Option<Arc<ClientCertificate>> {
+        if route.identity.certificate == CertificateHeaders::default() {
+            return None;
+        }
+        let certificate = client.certificate.as_ref()?;
+        let counts =
+            now < certificate.not_after && !self.shared.revocations.certificate_revoked(&certificate.fingerprint);
+        counts.then(|| Arc::clone(certificate))
     }
 
     /// The cookie of a session that the application keeps; what goes on for long is held to it.

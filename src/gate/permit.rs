@@ -7,11 +7,11 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 
 use super::credential::{Carrier, Reader};
-use super::headers::{Hygiene, Introduction};
+use super::headers::{Hygiene, Introduction, certificate};
 use super::proof::DPOP_NONCE;
 use super::tenure::Tenure;
 use crate::model::settings::RouteSettings;
-use crate::model::{Identity, Secret, Timestamp, Verified};
+use crate::model::{ClientCertificate, Identity, Secret, Timestamp, Verified};
 
 /// Proof that the gate said yes to one request, and what that request becomes. Only the gate makes one; it cannot be
 /// copied; forwarding consumes it and takes from it what the upstream is asked for.
@@ -68,6 +68,8 @@ pub(in crate::gate) struct Grant {
     /// The DPoP nonce to use from now on.
     pub(in crate::gate) next_nonce: Option<HeaderValue>,
     pub(in crate::gate) introduction: Option<Arc<Introduction>>,
+    /// Of which certificate the upstream is told.
+    pub(in crate::gate) certificate: Option<Arc<ClientCertificate>>,
     pub(in crate::gate) hygiene: Arc<Hygiene>,
     pub(in crate::gate) reader: Arc<Reader>,
 }
@@ -124,7 +126,7 @@ impl Permit {
     }
 
     /// Makes the request's headers what the upstream may see: removes every identity header in every spelling, our
-    /// session cookie and the credentials that were used, then sets identity headers and the assertion. Hop-by-hop headers
+    /// session cookie and the credentials that were used, then sets identity headers, the assertion and the certificate. Hop-by-hop headers
     /// must be gone already.
     pub fn rewrite_headers(&self, headers: &mut HeaderMap) {
         self.0.hygiene.clean(headers);
@@ -135,6 +137,9 @@ impl Permit {
         }
         if let Some(introduction) = &self.0.introduction {
             introduction.set(headers);
+        }
+        if let Some(certificate) = &self.0.certificate {
+            certificate::set(self.0.route.identity.certificate, certificate, headers);
         }
     }
 

@@ -23,6 +23,7 @@ fn permit(identity: Option<Verified>, carrier: Option<Carrier>, forward_credenti
     let settings = fixtures::settings(vec![route.clone(), other]);
     let identity = identity.map_or(Identity::Anonymous, |verified| Identity::Verified(Arc::new(verified)));
     Permit::grant(Grant {
+        certificate: None,
         introduction: introducer.introduce(&identity, Timestamp::from_secs(1)).unwrap(),
         route: Arc::new(route),
         identity,

@@ -134,7 +134,12 @@ fn assertion_keys_route(listener: &Arc<str>) -> RouteSettings {
         deny: Vec::new(),
         allow: Vec::new(),
         upstream: "assertion keys".into(),
-        identity: IdentityHeaders { preset: HeaderPreset::None, headers: Vec::new(), assertion: false },
+        identity: IdentityHeaders {
+            preset: HeaderPreset::None,
+            headers: Vec::new(),
+            certificate: Default::default(),
+            assertion: false,
+        },
         on_stale: OnStale::Deny,
         stream_grace: StreamGrace::For(Duration::ZERO),
         origins: Vec::new(),

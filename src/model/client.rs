@@ -1,9 +1,11 @@
 //! The other end of a connection.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use http::HeaderValue;
 use ipnet::{IpNet, Ipv4Net};
+use rustls_pki_types::CertificateDer;
 
 use super::Timestamp;
 
@@ -46,9 +48,9 @@ fn canonical(network: &IpNet) -> IpNet {
 /// A client certificate whose chain rustls has verified against the listener's CA bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificate {
-    /// The end-entity certificate, DER.
-    pub der: Vec<u8>,
-    /// SHA-256 of `der`: the fingerprint of `x5t#S256` (RFC 8705, section 3.1).
+    /// What the client has sent, DER, the end entity first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// SHA-256 of the end entity: the fingerprint of `x5t#S256` (RFC 8705, section 3.1).
     pub fingerprint: [u8; 32],
     /// `SAN` URIs, in order.
     pub uris: Vec<String>,
@@ -58,8 +60,25 @@ pub struct ClientCertificate {
     pub emails: Vec<String>,
     /// The subject as RFC 4514 writes it.
     pub subject: String,
+    /// Who signed it, written likewise.
+    pub issuer: String,
     /// End of validity.
     pub not_after: Timestamp,
+    /// `SAN` URIs of the certificate that the client was shown: who this side is.
+    pub by: Arc<[String]>,
+    /// What upstreams are told of it.
+    pub told: Told,
+}
+
+/// Header values that are made of a client certificate once it is wanted, and kept for as long as its connection.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// `X-Forwarded-Client-Cert`: as it is, with `Cert`, with `Chain`, with both.
+    pub xfcc: [OnceLock<Option<HeaderValue>>; 4],
+    /// `Client-Cert`.
+    pub client_cert: OnceLock<Option<HeaderValue>>,
+    /// `Client-Cert-Chain`.
+    pub client_cert_chain: OnceLock<Option<HeaderValue>>,
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub mod revocation;
 pub mod secret;
 pub mod settings;
 
-pub use client::{Client, ClientCertificate};
+pub use client::{Client, ClientCertificate, Told};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use credential::CredentialKind;
 pub use decision::DecisionId;

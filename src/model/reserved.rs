@@ -7,7 +7,7 @@ pub const IDENTITY_PREFIX: &str = "x-auth-";
 /// Names by which services that trust what stands before them know a user. No client may set them, whichever preset a
 /// route has: a service does not stop to believe them because its route tells it something else. Those under
 /// [`IDENTITY_PREFIX`] are not among them.
-pub const IDENTITY: [&str; 10] = [
+pub const IDENTITY: [&str; 13] = [
     "remote-user",
     "remote-groups",
     "remote-name",
@@ -18,6 +18,9 @@ pub const IDENTITY: [&str; 10] = [
     "x-forwarded-groups",
     "x-forwarded-preferred-username",
     "x-forwarded-access-token",
+    "x-forwarded-client-cert",
+    "client-cert",
+    "client-cert-chain",
 ];
 
 /// Names by which method or URL could be changed after the decision.

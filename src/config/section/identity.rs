@@ -3,18 +3,18 @@
 use http::HeaderName;
 
 use super::header;
-use crate::config::keys::{Given, Key, Later, Shape};
+use crate::config::keys::{Given, Key, Shape};
 use crate::config::reader::{Context, Section};
 use crate::config::report::Fault;
 use crate::config::suggest;
-use crate::model::settings::{HeaderPreset, IdentityField, IdentityHeaders};
+use crate::model::settings::{CertificateHeaders, HeaderPreset, IdentityField, IdentityHeaders, Xfcc};
 
 pub(in crate::config) const KEYS: &[Key] = &[
     Key::new(
         "preset",
         Shape::Choice {
-            now: &["x-auth", "remote-user", "oauth2-proxy", "none"],
-            later: &[Later::new("xfcc", "preset = \"x-auth\"")],
+            now: &["x-auth", "remote-user", "oauth2-proxy", "xfcc", "client-cert", "none"],
+            later: &[],
         },
         "A set of well-known header names.",
     )
@@ -24,8 +24,17 @@ pub(in crate::config) const KEYS: &[Key] = &[
         Shape::Map(&Shape::Text),
         "Own names, besides or instead: `{ x-user = \"subject\", x-plan = \"claim:/plan\" }`.",
     ),
+    Key::new(
+        "certificate",
+        Shape::List(&Shape::Choice { now: CERTIFICATE, later: &[] }),
+        "What is told of the connection's client certificate, besides: `X-Forwarded-Client-Cert` (also with `Cert`, `Chain`), \
+         `Client-Cert`, `Client-Cert-Chain`.",
+    )
+    .default(Given::Texts(&[])),
     Key::new("assertion", Shape::Boolean, "Whether the signed assertion is sent.").default(Given::Boolean(false)),
 ];
+
+const CERTIFICATE: &[&str] = &["xfcc", "xfcc:cert", "xfcc:chain", "client-cert", "client-cert-chain"];
 
 const FIELDS: [(&str, IdentityField); 11] = [
     ("subject", IdentityField::Subject),
@@ -43,7 +52,7 @@ const FIELDS: [(&str, IdentityField); 11] = [
 
 pub(super) fn read(section: &Section<'_>) -> IdentityHeaders {
     let preset = match section.text("preset") {
-        Some("none") => HeaderPreset::None,
+        Some("none" | "xfcc" | "client-cert") => HeaderPreset::None,
         Some("remote-user") => HeaderPreset::RemoteUser,
         Some("oauth2-proxy") => HeaderPreset::OAuth2Proxy,
         _ => HeaderPreset::XAuth,
@@ -65,7 +74,37 @@ pub(super) fn read(section: &Section<'_>) -> IdentityHeaders {
         }
         headers.push((name, field));
     }
-    IdentityHeaders { preset, headers, assertion: section.boolean("assertion") }
+    let certificate = certificate(section);
+    IdentityHeaders { preset, headers, certificate, assertion: section.boolean("assertion") }
+}
+
+fn certificate(section: &Section<'_>) -> CertificateHeaders {
+    let mut told = CertificateHeaders::default();
+    match section.text("preset") {
+        Some("xfcc") => told.xfcc = Some(Xfcc::default()),
+        Some("client-cert") => (told.client_cert, told.client_cert_chain) = (true, true),
+        _ => {}
+    }
+    for (what, place) in section.texts("certificate") {
+        match what {
+            "xfcc" => _ = told.xfcc.get_or_insert_default(),
+            "xfcc:cert" => told.xfcc.get_or_insert_default().cert = true,
+            "xfcc:chain" => told.xfcc.get_or_insert_default().chain = true,
+            "client-cert" => told.client_cert = true,
+            _ => {
+                told.client_cert_chain = true;
+                // RFC 9440, section 2.3: never without the certificate that it is the chain of.
+                if !told.client_cert && !section.texts("certificate").any(|(other, _)| other == "client-cert") {
+                    let fault = Fault::new("`client-cert-chain` without `client-cert`");
+                    section
+                        .context
+                        .report
+                        .problem(place, fault.help("certificate = [\"client-cert\", \"client-cert-chain\"]"));
+                }
+            }
+        }
+    }
+    told
 }
 
 fn name(text: &str, context: &Context<'_>) -> Result<HeaderName, Fault> {

@@ -8,13 +8,19 @@ use crate::config::report::Fault;
 use crate::model::settings::{MtlsMatch, MtlsRule};
 
 pub(in crate::config) const KEYS: &[Key] = &[
-    Key::new("match", Shape::Table(MATCH), "What the certificate must have: a pattern with `{name}` captures.")
-        .required(),
+    Key::new(
+        "match",
+        Shape::Table(MATCH),
+        "What the certificate must have, all of it: patterns with `{name}` captures.",
+    )
+    .required(),
     Key::new(
         "subject",
         Shape::Text,
-        "The subject it becomes, a template over the captures; default: what was matched.",
+        "The subject it becomes, a template over the captures; default: what the first pattern matched.",
     ),
+    Key::new("tenant", Shape::Text, "The tenant it belongs to, a template likewise."),
+    Key::new("groups", TEXTS, "The groups it is in, templates likewise.").default(Given::Texts(&[])),
     Key::new("roles", TEXTS, "Roles it gets.").default(Given::Texts(&[])),
     Key::new("scopes", TEXTS, "Scopes it gets.").default(Given::Texts(&[])),
 ];
@@ -24,42 +30,59 @@ const MATCH: &[Key] = &[
     Key::new("dns", Shape::Text, "Against each SAN DNS name."),
     Key::new("email", Shape::Text, "Against each SAN e-mail address."),
     Key::new("subject", Shape::Text, "Against the subject, as RFC 4514 writes it."),
+    Key::new("issuer", Shape::Text, "Against the issuer, as RFC 4514 writes it: `\"CN=Partner CA,O=Example\"`."),
 ];
 
 pub(in crate::config) fn read(context: &Context<'_>) -> Vec<MtlsRule> {
     context.list("mtls").iter().filter_map(rule).collect()
 }
 
+/// The keys of `match`; the first that is there is what a rule without `subject` goes by.
+const FIELDS: [&str; 5] = ["uri", "dns", "email", "subject", "issuer"];
+
 fn rule(section: &Section<'_>) -> Option<MtlsRule> {
     let pattern = section.table("match")?;
-    let kinds: Vec<&str> = ["uri", "dns", "email", "subject"].into_iter().filter(|key| pattern.has(key)).collect();
-    let [kind] = kinds.as_slice() else {
+    let kinds: Vec<&str> = FIELDS.into_iter().filter(|key| pattern.has(key)).collect();
+    // An issuer alone says of nobody who it is, unless the subject is said.
+    if kinds.is_empty() || (kinds == ["issuer"] && !section.is_written("subject")) {
         let fault = Fault::new(format!("`{}` wants one of `uri`, `dns`, `email` and `subject`", pattern.path));
-        section
-            .context
-            .report
-            .problem(pattern.place, fault.help("match = { uri = \"spiffe://cluster.local/{name}\" }"));
+        let help = fault.help("match = { uri = \"spiffe://cluster.local/{name}\" }");
+        section.context.report.problem(pattern.place, help);
         return None;
-    };
-    let text = pattern.text(kind)?;
-    let names = pattern.parse(kind, captures).unwrap_or_default();
-    section.parse("subject", |template| {
-        let used = captures(template)?;
-        match used.difference(&names).next() {
-            Some(name) => Err(Fault::new(format!("the pattern captures no `{{{name}}}`"))),
-            None => Ok(()),
-        }
-    });
-    let roles = section.parse_list("roles", |role| section.context.refer("roles", role));
-    let text = text.to_owned();
-    Some(MtlsRule {
-        matches: match *kind {
+    }
+    let mut names = BTreeSet::new();
+    let mut matches = Vec::with_capacity(kinds.len());
+    for kind in kinds {
+        let found = pattern.parse(kind, |text| {
+            let own = captures(text)?;
+            match own.intersection(&names).next() {
+                Some(name) => Err(Fault::new(format!("`{{{name}}}` is captured by another pattern already"))),
+                None => Ok(own),
+            }
+        });
+        names.extend(found.unwrap_or_default());
+        let text = pattern.text(kind)?.to_owned();
+        matches.push(match kind {
             "uri" => MtlsMatch::Uri(text),
             "dns" => MtlsMatch::Dns(text),
             "email" => MtlsMatch::Email(text),
+            "issuer" => MtlsMatch::Issuer(text),
             _ => MtlsMatch::Subject(text),
-        },
-        subject: section.text("subject").unwrap_or_default().to_owned(),
+        });
+    }
+    let template = |text: &str| match captures(text)?.difference(&names).next() {
+        Some(name) => Err(Fault::new(format!("the pattern captures no `{{{name}}}`"))),
+        None => Ok(text.to_owned()),
+    };
+    let subject = section.parse("subject", template);
+    let tenant = section.parse("tenant", template);
+    let groups = section.parse_list("groups", template);
+    let roles = section.parse_list("roles", |role| section.context.refer("roles", role));
+    Some(MtlsRule {
+        matches,
+        subject: subject.unwrap_or_default(),
+        tenant: tenant.unwrap_or_default(),
+        groups,
         roles,
         scopes: section.shared_texts("scopes"),
     })

@@ -142,7 +142,8 @@ fn what_later_versions_bring_is_named_as_such() {
                 "1:40 `upstream.a.discovery` is not available in this version",
             ],
         ),
-        ("defaults.identity.preset = 'xfcc'", &["1:28 `xfcc` is not available in this version"]),
+        ("defaults.identity.preset = 'envoy'", &["1:28 `envoy` is not one of the choices"]),
+        ("defaults.identity.certificate = 'client-cert-chain'", &["1:33 `client-cert-chain` without `client-cert`"]),
         ("route.app.allow = { when = 'true' }", &["1:21 `route.app.allow[0].when` is not available in this version"]),
     ]);
     let shared = format!("{BASE}{ROUTE}limit.a = {{ rate = '5/s', counter = 'shared' }}");

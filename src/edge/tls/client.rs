@@ -1,5 +1,8 @@
 //! What a verified client certificate says.
 
+use std::sync::Arc;
+
+use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::oid_registry::{self, Oid};
@@ -7,11 +10,17 @@ use x509_parser::prelude::FromDer;
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
 use crate::crypto::digest::sha256;
-use crate::model::{ClientCertificate, Timestamp};
+use crate::model::{ClientCertificate, Timestamp, Told};
 
 /// Reads a certificate whose chain has been verified. `None` where a name in it holds NUL, another control character or
 /// (but in the subject) anything that is not ASCII: such names mean one thing here and another where they are cut short.
-pub(in crate::edge) fn client_certificate(der: &[u8]) -> Option<ClientCertificate> {
+///
+/// `by`: names of the certificate that its client was shown.
+pub(in crate::edge) fn client_certificate(
+    chain: &[CertificateDer<'_>],
+    by: Arc<[String]>,
+) -> Option<ClientCertificate> {
+    let der = chain.first()?;
     let (rest, certificate) = X509Certificate::from_der(der).ok()?;
     if !rest.is_empty() {
         return None;
@@ -30,13 +39,16 @@ pub(in crate::edge) fn client_certificate(der: &[u8]) -> Option<ClientCertificat
     }
     let not_after = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
     Some(ClientCertificate {
-        der: der.to_vec(),
+        chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
         fingerprint: sha256(der),
         uris,
         dns,
         emails,
         subject: distinguished_name(certificate.subject())?,
+        issuer: distinguished_name(certificate.issuer())?,
         not_after: Timestamp::from_secs(not_after),
+        by,
+        told: Told::default(),
     })
 }
 
@@ -107,7 +119,6 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use rcgen::SanType;
-    use rustls_pki_types::CertificateDer;
     use rustls_pki_types::pem::PemObject;
 
     use super::*;
@@ -117,7 +128,7 @@ mod tests {
     fn read(common_name: &str, sans: Vec<SanType>) -> Option<ClientCertificate> {
         let mut ca = DevCertificates::new(SystemClock.now()).unwrap();
         let certificate = ca.client_with(common_name, sans).unwrap();
-        client_certificate(&CertificateDer::from_pem_slice(certificate.chain_pem.as_bytes()).unwrap())
+        client_certificate(&[CertificateDer::from_pem_slice(certificate.chain_pem.as_bytes()).unwrap()], [].into())
     }
 
     #[test]
@@ -136,7 +147,7 @@ mod tests {
         assert_eq!(certificate.dns, ["b.a.svc"]);
         assert_eq!(certificate.emails, ["ops@a.example"]);
         assert_eq!(certificate.subject, r#"CN=orders\, \"eu\""#);
-        assert_eq!(certificate.fingerprint, sha256(&certificate.der));
+        assert_eq!(certificate.fingerprint, sha256(&certificate.chain[0]));
         assert!(certificate.not_after > SystemClock.now());
     }
 

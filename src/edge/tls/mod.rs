@@ -34,6 +34,7 @@ pub(super) struct Tls {
     own: Profile,
     /// One for each of the settings' hosts, in their order.
     hosts: Vec<Profile>,
+    certificates: Arc<Certificates>,
     settings: TlsSettings,
     /// Of all that stood in its files.
     digest: [u8; 32],
@@ -72,12 +73,17 @@ impl Tls {
         let own = profile(settings.client_auth.as_ref())?;
         let hosts = settings.hosts.iter().map(|host| profile(host.client_auth.as_ref()));
         let hosts = hosts.collect::<Result<_, String>>()?;
-        Ok(Arc::new(Self { own, hosts, settings: settings.clone(), digest }))
+        Ok(Arc::new(Self { own, hosts, certificates, settings: settings.clone(), digest }))
     }
 
     /// What a client is served with that asks for this name.
     pub(super) fn server(&self, name: Option<&str>) -> Arc<ServerConfig> {
         Arc::clone(&self.profile(name).server)
+    }
+
+    /// SAN URIs of the certificate that clients are shown that ask for this name.
+    pub(super) fn shown(&self, name: Option<&str>) -> Arc<[String]> {
+        self.certificates.uris(name)
     }
 
     /// Whether some clients need a certificate that need none under `before`.
@@ -155,7 +161,7 @@ fn server_certificates(tls: &TlsSettings, provider: &CryptoProvider, now: Timest
     for files in &tls.certificates {
         let (key, end) = certified_key(files, provider)?;
         warn_of_validity(&files.chain, &end, now);
-        if resolver.add(key, &end.names) {
+        if resolver.add(key, &end.names, end.uris) {
             continue;
         }
         tracing::warn!(file = %files.chain.display(), "certificate names no host: clients that name one never get it");
@@ -171,6 +177,8 @@ fn server_certificates(tls: &TlsSettings, provider: &CryptoProvider, now: Timest
 struct EndEntity {
     /// DNS names of its SAN, lower case.
     names: Vec<String>,
+    /// URIs of its SAN.
+    uris: Vec<String>,
     not_before: i64,
     not_after: i64,
 }
@@ -198,16 +206,21 @@ fn end_entity(der: &[u8]) -> Option<EndEntity> {
     use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let san = certificate.subject_alternative_name().ok()?;
-    let names = san
-        .iter()
-        .flat_map(|extension| &extension.value.general_names)
-        .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-            _ => None,
-        })
-        .collect();
+    let (mut names, mut uris) = (Vec::new(), Vec::new());
+    for name in san.iter().flat_map(|extension| &extension.value.general_names) {
+        match name {
+            GeneralName::DNSName(name) => names.push(name.to_ascii_lowercase()),
+            GeneralName::URI(uri) => uris.push((*uri).to_owned()),
+            _ => {}
+        }
+    }
     let validity = certificate.validity();
-    Some(EndEntity { names, not_before: validity.not_before.timestamp(), not_after: validity.not_after.timestamp() })
+    Some(EndEntity {
+        names,
+        uris,
+        not_before: validity.not_before.timestamp(),
+        not_after: validity.not_after.timestamp(),
+    })
 }
 
 /// Out of date is a warning, not an error: a restart must not turn a certificate that clients complain of into an outage.

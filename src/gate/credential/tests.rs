@@ -27,7 +27,10 @@ fn alternative(word: &str) -> Alternative {
 
 fn certificate() -> Arc<ClientCertificate> {
     Arc::new(ClientCertificate {
-        der: vec![1],
+        chain: vec![],
+        issuer: String::new(),
+        by: [].into(),
+        told: crate::model::Told::default(),
         fingerprint: [7; 32],
         uris: vec![],
         dns: vec![],

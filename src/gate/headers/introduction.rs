@@ -118,7 +118,7 @@ mod tests {
 
     fn how(headers: &[(&'static str, IdentityField)]) -> IdentityHeaders {
         let own = headers.iter().map(|(name, field)| (HeaderName::from_static(name), field.clone())).collect();
-        IdentityHeaders { preset: HeaderPreset::XAuth, headers: own, assertion: false }
+        IdentityHeaders { preset: HeaderPreset::XAuth, headers: own, certificate: Default::default(), assertion: false }
     }
 
     fn told(introducer: &Introducer, identity: &Arc<Verified>) -> HeaderMap {
@@ -176,7 +176,8 @@ mod tests {
             ..fixtures::verified(CredentialKind::Jwt)
         });
         let lines = |preset| {
-            let how = IdentityHeaders { preset, headers: Vec::new(), assertion: false };
+            let how =
+                IdentityHeaders { preset, headers: Vec::new(), certificate: Default::default(), assertion: false };
             let headers = told(&Introducer::new(&how, &"app".into(), &fixtures::assertions()), &alice);
             let mut lines: Vec<_> =
                 headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();

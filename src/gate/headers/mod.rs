@@ -1,5 +1,6 @@
 //! What is set on, and removed from, the headers that an upstream sees.
 
+pub(in crate::gate) mod certificate;
 pub(in crate::gate) mod cookie;
 mod fold;
 mod introduction;

@@ -4,7 +4,10 @@ use crate::model::Timestamp;
 fn certificate(uris: &[&str], dns: &[&str], emails: &[&str], subject: &str) -> ClientCertificate {
     let owned = |list: &[&str]| list.iter().map(|&s| s.to_owned()).collect();
     ClientCertificate {
-        der: vec![],
+        chain: vec![],
+        issuer: String::new(),
+        by: [].into(),
+        told: crate::model::Told::default(),
         fingerprint: [0xab; 32],
         uris: owned(uris),
         dns: owned(dns),
@@ -15,7 +18,14 @@ fn certificate(uris: &[&str], dns: &[&str], emails: &[&str], subject: &str) -> C
 }
 
 fn rule(matches: MtlsMatch, subject: &str) -> MtlsRule {
-    MtlsRule { matches, subject: subject.into(), roles: vec!["service".into()], scopes: vec![] }
+    MtlsRule {
+        matches: vec![matches],
+        subject: subject.into(),
+        tenant: String::new(),
+        groups: vec![],
+        roles: vec!["service".into()],
+        scopes: vec![],
+    }
 }
 
 fn spiffe() -> MtlsRule {
@@ -82,4 +92,56 @@ fn a_malformed_rule_matches_nothing() {
     let certificate = certificate(&[], &["a.internal"], &[], "");
     assert_eq!(subject(&[rule(MtlsMatch::Dns("{a}{b}".into()), "x")], &certificate), REFUSED);
     assert_eq!(subject(&[rule(MtlsMatch::Dns("{a}.internal".into()), "{b}")], &certificate), REFUSED);
+}
+
+fn issued(issuer: &str, uris: &[&str], dns: &[&str]) -> ClientCertificate {
+    ClientCertificate { issuer: issuer.into(), ..certificate(uris, dns, &[], "CN=x") }
+}
+
+#[test]
+fn all_patterns_of_a_rule_must_match_and_each_may_capture() {
+    let rules = [MtlsRule {
+        matches: vec![
+            MtlsMatch::Uri("spiffe://cluster.local/ns/{ns}/sa/{sa}".into()),
+            MtlsMatch::Issuer("CN={ca},O=Acme".into()),
+        ],
+        tenant: "{ca}".into(),
+        groups: vec!["{ns}".into(), "services".into()],
+        ..rule(MtlsMatch::Dns(String::new()), "{ca}:{ns}/{sa}")
+    }];
+    let uri = "spiffe://cluster.local/ns/shop/sa/cart";
+    let identity = CertificateRules::new(&rules).identity(&issued("CN=eu,O=Acme", &[uri], &[])).unwrap();
+    assert_eq!(&*identity.principal.subject, "eu:shop/cart");
+    assert_eq!(identity.tenant.as_deref(), Some("eu"));
+    assert_eq!(identity.groups, [Arc::from("services"), Arc::from("shop")]);
+    for other in [
+        issued("CN=eu,O=Evil", &[uri], &[]),
+        issued("CN=eu,O=Acme", &["spiffe://cluster.local/ns/shop"], &[]),
+        issued("CN=eu,O=Acme", &[], &[]),
+        issued("", &[uri], &[]),
+    ] {
+        assert_eq!(subject(&rules, &other), REFUSED, "{other:?}");
+    }
+    assert_eq!(subject(&rules, &issued("CN=ö,O=Acme", &[uri], &[])), REFUSED, "not ASCII");
+}
+
+#[test]
+fn what_is_used_of_several_values_must_be_the_same_and_the_rest_may_differ() {
+    let both = |template: &str| {
+        let matches = vec![MtlsMatch::Uri("https://{host}/a".into()), MtlsMatch::Dns("{name}.internal".into())];
+        [MtlsRule { matches, ..rule(MtlsMatch::Dns(String::new()), template) }]
+    };
+    let two = issued("CN=ca", &["https://h/a"], &["a.internal", "b.internal", "elsewhere"]);
+    assert_eq!(subject(&both("{host}"), &two).as_deref(), Ok("h"));
+    assert_eq!(subject(&both(""), &two).as_deref(), Ok("https://h/a"));
+    assert_eq!(subject(&both("{host}-{name}"), &two), REFUSED);
+    let grouped = [MtlsRule { groups: vec!["{name}".into()], ..both("{host}")[0].clone() }];
+    assert_eq!(subject(&grouped, &two), REFUSED, "a group would be one or the other");
+    let uris = issued("CN=ca", &["https://h/a", "https://i/a"], &["a.internal"]);
+    assert_eq!(subject(&both(""), &uris), REFUSED);
+    assert_eq!(subject(&both("{name}"), &uris).as_deref(), Ok("a"));
+    // The same capture in two patterns, and no pattern at all, make no rule.
+    let twice = [MtlsRule { matches: vec![MtlsMatch::Uri("{a}".into()), MtlsMatch::Dns("{a}".into())], ..spiffe() }];
+    assert_eq!(subject(&twice, &uris), REFUSED);
+    assert_eq!(subject(&[MtlsRule { matches: vec![], subject: "x".into(), ..spiffe() }], &uris), REFUSED);
 }

@@ -40,8 +40,9 @@ impl Pattern {
         found.iter().all(|capture| !capture.is_empty() && !capture.contains('/')).then_some(found)
     }
 
-    fn position(&self, name: &str) -> Option<usize> {
-        self.captures.iter().position(|(own, _)| own == name)
+    /// The names of its captures, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.captures.iter().map(|(name, _)| name.as_str())
     }
 }
 
@@ -54,13 +55,25 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// `None` where it names a capture that `pattern` does not have.
-    pub(super) fn parse(text: &str, pattern: &Pattern) -> Option<Self> {
+    /// `None` where it names a capture that is not among these.
+    pub(super) fn parse(text: &str, captures: &[&str]) -> Option<Self> {
         let (start, parts) = split(text)?;
-        let parts = parts.into_iter().map(|(name, literal)| Some((pattern.position(&name)?, literal)));
+        let position = |name: &str| captures.iter().position(|own| *own == name);
+        let parts = parts.into_iter().map(|(name, literal)| Some((position(&name)?, literal)));
         Some(Self { start, parts: parts.collect::<Option<_>>()?, whole: text.is_empty() })
     }
 
+    /// Whether the whole value stands for it.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// Which captures it uses.
+    pub(super) fn uses(&self) -> impl Iterator<Item = usize> {
+        self.parts.iter().map(|(which, _)| *which)
+    }
+
+    /// `value`: what stands for all where it is empty.
     pub(super) fn fill(&self, value: &str, captures: &[&str]) -> String {
         if self.whole {
             return value.to_owned();
@@ -135,14 +148,12 @@ mod tests {
         for pattern in ["{a}{b}", "{", "}", "{}", "{a}/{a}", "{a", "a}b", "{a}}"] {
             assert!(Pattern::parse(pattern).is_none(), "{pattern}");
         }
-        let pattern = Pattern::parse("{a}/{b}").unwrap();
-        assert!(Template::parse("{c}", &pattern).is_none());
+        assert!(Template::parse("{c}", &["a", "b"]).is_none());
     }
 
     #[test]
     fn templates_are_filled_in_their_own_order() {
-        let pattern = Pattern::parse("{a}/{b}").unwrap();
-        let fill = |template| Template::parse(template, &pattern).unwrap().fill("x/y", &["x", "y"]);
+        let fill = |template| Template::parse(template, &["a", "b"]).unwrap().fill("x/y", &["x", "y"]);
         assert_eq!(fill("{b}@{a}!"), "y@x!");
         assert_eq!(fill("fixed"), "fixed");
         assert_eq!(fill(""), "x/y");

@@ -109,7 +109,10 @@ mod tests {
 
     fn with_certificate(fingerprint: [u8; 32], not_after: Timestamp) -> Client {
         let certificate = ClientCertificate {
-            der: vec![],
+            chain: vec![],
+            issuer: String::new(),
+            by: [].into(),
+            told: crate::model::Told::default(),
             fingerprint,
             uris: vec![],
             dns: vec![],

@@ -146,7 +146,9 @@ impl Bench {
 
 fn identities(shared: Arc<Shared>, store: Store) -> Identities {
     let rules = [MtlsRule {
-        matches: MtlsMatch::Dns("{name}.internal".into()),
+        matches: vec![MtlsMatch::Dns("{name}.internal".into())],
+        tenant: String::new(),
+        groups: vec![],
         subject: "{name}".into(),
         roles: vec![],
         scopes: vec![],
@@ -368,7 +370,10 @@ async fn f31_the_same_bytes_as_another_kind_or_for_other_verifiers_are_another_k
 async fn a_certificate_counts_until_it_expires_also_on_a_live_connection() {
     let bench = Bench::new();
     let certificate = ClientCertificate {
-        der: vec![],
+        chain: vec![],
+        issuer: String::new(),
+        by: [].into(),
+        told: crate::model::Told::default(),
         fingerprint: [1; 32],
         uris: vec![],
         dns: vec!["cart.internal".into()],

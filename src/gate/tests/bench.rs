@@ -48,7 +48,9 @@ impl Bench {
             ..fixtures::issuer()
         }));
         settings.mtls.push(MtlsRule {
-            matches: MtlsMatch::Dns("{name}.svc".into()),
+            matches: vec![MtlsMatch::Dns("{name}.svc".into())],
+            tenant: String::new(),
+            groups: vec![],
             subject: "{name}".into(),
             roles: vec![],
             scopes: vec![],
@@ -145,7 +147,10 @@ impl Asked<'_> {
 
     pub(super) fn certified(mut self, dns: &str) -> Self {
         self.certificate = Some(Arc::new(ClientCertificate {
-            der: dns.as_bytes().to_vec(),
+            chain: vec![dns.as_bytes().to_vec().into()],
+            issuer: String::new(),
+            by: [].into(),
+            told: crate::model::Told::default(),
             fingerprint: crate::crypto::digest::sha256(dns.as_bytes()),
             uris: vec![],
             dns: vec![dns.to_owned()],

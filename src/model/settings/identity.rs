@@ -341,10 +341,14 @@ pub struct ApiKeySettings {
 /// `[[mtls]]`: how a verified certificate becomes an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MtlsRule {
-    /// What the certificate must have.
-    pub matches: MtlsMatch,
-    /// The subject, a template over the pattern's captures: `{ns}/{sa}`; empty: the matched value.
+    /// What the certificate must have, all of it; not empty.
+    pub matches: Vec<MtlsMatch>,
+    /// The subject, a template over what all patterns capture: `{ns}/{sa}`; empty: what the first pattern matched.
     pub subject: String,
+    /// The tenant, a template likewise; empty: none.
+    pub tenant: String,
+    /// Groups, templates likewise.
+    pub groups: Vec<String>,
     /// Roles it gets.
     pub roles: Vec<Arc<str>>,
     /// Scopes it gets.
@@ -362,6 +366,8 @@ pub enum MtlsMatch {
     Email(String),
     /// Against the subject, as RFC 4514 writes it.
     Subject(String),
+    /// Against the issuer, as RFC 4514 writes it.
+    Issuer(String),
 }
 
 /// `[assertion]`: the signed statement of identity that upstreams can verify.

@@ -40,8 +40,8 @@ pub use maintenance::MaintenanceSettings;
 pub use pages::{PageFor, PagePiece, PageTemplate, PagesSettings};
 pub use redis::{RedisAddress, RedisNode, RedisSettings, RedisTls, SentinelSettings};
 pub use route::{
-    Accept, Alternative, HeaderPreset, HostPattern, IdentityField, IdentityHeaders, OnStale, PathPattern, PathSegment,
-    PathTolerance, RouteMatch, RouteSettings, StreamGrace,
+    Accept, Alternative, CertificateHeaders, HeaderPreset, HostPattern, IdentityField, IdentityHeaders, OnStale,
+    PathPattern, PathSegment, PathTolerance, RouteMatch, RouteSettings, StreamGrace, Xfcc,
 };
 pub use tls::{CertificateFiles, ClientAuth, TlsHost, TlsSettings};
 pub use upstream::{

@@ -161,8 +161,30 @@ pub struct IdentityHeaders {
     pub preset: HeaderPreset,
     /// Own names, besides or instead.
     pub headers: Vec<(HeaderName, IdentityField)>,
+    /// What is told of the client's certificate.
+    pub certificate: CertificateHeaders,
     /// Whether the signed assertion is sent.
     pub assertion: bool,
+}
+
+/// What is told of the certificate of the client's connection, whatever the identity rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CertificateHeaders {
+    /// `X-Forwarded-Client-Cert`, as Envoy writes it.
+    pub xfcc: Option<Xfcc>,
+    /// `Client-Cert` (RFC 9440).
+    pub client_cert: bool,
+    /// `Client-Cert-Chain` (RFC 9440).
+    pub client_cert_chain: bool,
+}
+
+/// What stands in `X-Forwarded-Client-Cert` besides names and fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Xfcc {
+    /// The certificate.
+    pub cert: bool,
+    /// All that the client has sent.
+    pub chain: bool,
 }
 
 /// Sets of identity headers.

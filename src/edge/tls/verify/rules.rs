@@ -56,7 +56,7 @@ pub(super) fn any(certificate: &X509Certificate<'_>) -> Result<(), Reason> {
 
 /// What holds for that of the client.
 pub(super) fn client(der: &CertificateDer<'_>, certificate: &X509Certificate<'_>) -> Result<(), Reason> {
-    if client_certificate(der).is_none() {
+    if client_certificate(std::slice::from_ref(der), [].into()).is_none() {
         return Err(Reason::BadName);
     }
     // Section 4.2.1.3, and RFC 8446, section 4.4.2.2: its key signs the handshake.

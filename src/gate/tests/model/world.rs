@@ -221,7 +221,14 @@ fn settings() -> Settings {
         RouteSettings { allow: readers, ..route("readers", &all) },
     ]);
     let matches = MtlsMatch::Dns("{name}.svc".into());
-    let rule = MtlsRule { matches, subject: "{name}".into(), roles: vec!["reader".into()], scopes: vec![] };
+    let rule = MtlsRule {
+        matches: vec![matches],
+        tenant: String::new(),
+        groups: vec![],
+        subject: "{name}".into(),
+        roles: vec!["reader".into()],
+        scopes: vec![],
+    };
     settings.mtls.push(rule);
     settings
 }
@@ -259,7 +266,10 @@ impl Request {
             headers.insert(*name, value.parse().unwrap());
         }
         let certificate = ClientCertificate {
-            der: vec![],
+            chain: vec![],
+            issuer: String::new(),
+            by: [].into(),
+            told: crate::model::Told::default(),
             fingerprint: fingerprint(),
             uris: vec![],
             dns: vec![DNS.to_owned()],
