@@ -3,6 +3,7 @@
 
 mod api_keys;
 mod basic;
+mod certificates;
 mod credentials;
 mod dpop;
 mod every_byte;
