@@ -17,7 +17,7 @@ use super::sockets::AdminSockets;
 use super::watch::watch;
 use crate::admin::serve::{Acceptor, serve};
 use crate::admin::{Api, Guard, Health, Readiness};
-use crate::crypto::Issuers;
+use crate::crypto::{Issuers, workload};
 use crate::gate::Shared;
 use crate::gate::revocation::{self, Audience};
 use crate::store::Store;
@@ -73,6 +73,12 @@ async fn run(parts: Parts) {
         keep_credentials(credentials.subscribe())
     }));
     tokio::task::spawn_local(settle(readiness.clone(), shared, store));
+    if let Some(spiffe) = in_force.settings.load().spiffe.clone() {
+        tokio::task::spawn_local(forever("following the SPIFFE agent", move || {
+            let spiffe = spiffe.clone();
+            async move { workload::follow(&spiffe).await }
+        }));
+    }
     let reminded = in_force.clone();
     tokio::task::spawn_local(forever("looking at certificates' ends", move || certificates::remind(reminded.clone())));
     if let Some(reloader) = reloader {

@@ -10,6 +10,7 @@ pub(super) fn changed(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("store", old.store == new.store),
         ("health", old.health == new.health),
         ("admin", old.admin == new.admin),
+        ("spiffe", old.spiffe == new.spiffe),
         ("log.format", old.log.json == new.log.json),
         ("log.level", old.log.level == new.log.level),
     ];

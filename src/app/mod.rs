@@ -22,6 +22,7 @@ mod source;
 mod upgrade;
 mod watch;
 mod workers;
+mod workload;
 
 use std::sync::Arc;
 
@@ -99,6 +100,9 @@ impl App {
             open.cancel();
         }
         let Options { clock, entropy, source } = &options;
+        if let Some(spiffe) = &settings.spiffe {
+            workload::first(spiffe)?;
+        }
         let metrics = metrics(&settings);
         let observer: Arc<dyn Observer> = metrics.clone();
         let generation = Arc::new(Generation::first(settings, &metrics, &options)?);

@@ -152,6 +152,11 @@ pub(super) const ROOT: &[Key] = &[
         Shape::List(&Shape::Table(section::mtls::KEYS)),
         "How a verified client certificate becomes an identity; the first match wins.",
     ),
+    Key::new(
+        "spiffe",
+        Shape::Table(section::spiffe::KEYS),
+        "Certificates of our own and those to trust, from an agent of SPIFFE's (Workload API).",
+    ),
     Key::new("assertion", Shape::Table(section::assertion::KEYS), "The signed statement of identity for upstreams.")
         .default(Given::Table),
     Key::new(

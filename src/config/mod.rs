@@ -211,6 +211,7 @@ fn settings(context: &Context<'_>) -> Option<Settings> {
     let (max_staleness, session) = (s::revocation::read(context), s::session::read(context));
     let (issuers, api_key, mtls) = (s::issuer::read(context), s::api_key::read(context), s::mtls::read(context));
     let (opaque, basic) = (s::opaque::read(context), s::basic::read(context));
+    let spiffe = s::spiffe::read(context);
     let (assertion, limits, roles) = (s::assertion::read(context), s::limit::read(context), s::roles::read(context));
     let dpop = s::dpop::read(context, store.as_ref());
     let upstreams = s::upstream::read(context);
@@ -232,6 +233,7 @@ fn settings(context: &Context<'_>) -> Option<Settings> {
         basic,
         api_key: api_key?,
         mtls,
+        spiffe,
         maintenance,
         pages,
         assertion: assertion?,

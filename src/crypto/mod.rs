@@ -26,6 +26,7 @@ pub mod signer;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod websocket_key;
+pub mod workload;
 
 pub use introspection::{Introspected, Introspector};
 pub use issuers::{Issuers, KeyError};

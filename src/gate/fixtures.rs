@@ -221,6 +221,7 @@ pub(crate) fn settings(routes: Vec<RouteSettings>) -> Settings {
         dpop: dpop_settings(),
         opaque: None,
         basic: None,
+        spiffe: None,
         maintenance: MaintenanceSettings::default(),
         pages: PagesSettings::default(),
         api_key: ApiKeySettings { header: HeaderName::from_static("x-api-key"), environment: "test".into() },

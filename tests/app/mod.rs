@@ -6,6 +6,7 @@ mod reload_process;
 mod reload_streams;
 mod upgrade;
 mod upgrade_failures;
+mod workload;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;

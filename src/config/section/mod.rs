@@ -37,6 +37,7 @@ mod rule;
 pub(super) mod server;
 pub(super) mod session;
 mod session_foreign;
+pub(super) mod spiffe;
 pub(super) mod store;
 mod tls;
 pub(super) mod upstream;

@@ -119,3 +119,23 @@ fn bad_settings_of_passwords_are_refused() {
     assert!(said("file = 'a'\nroles = 'none'")[0].contains("there is no `roles.none`"));
     assert!(said("file = 'a'\ncache = '2h'")[0].ends_with("at most an hour"));
 }
+
+#[test]
+fn svids_come_from_a_socket_into_files_that_are_watched() {
+    bad::check(&[
+        ("spiffe.socket = 'unix:a'", &["1:1 `spiffe` lacks `directory`"]),
+        ("spiffe.directory = 'd'", &["1:1 `spiffe` lacks `socket`"]),
+        (
+            "spiffe = { socket = 'tcp://127.0.0.1:1', directory = 'd' }",
+            &["1:21 the agent is reached by a Unix socket alone"],
+        ),
+        ("spiffe = { socket = 'unix:', directory = 'd' }", &["1:21 the agent is reached by a Unix socket alone"]),
+        (
+            "spiffe = { socket = 'unix:a', directory = 'd' }\nserver.watch = false",
+            &["1:43 SVIDs that are renewed would not be taken up"],
+        ),
+    ]);
+    let spiffe = good("spiffe = { socket = 'unix:run/agent', directory = 'svid' }").settings.spiffe.expect("[spiffe]");
+    assert_eq!(spiffe.socket, Path::new("/etc/portcullis/run/agent"));
+    assert_eq!(spiffe.directory, Path::new("/etc/portcullis/svid"));
+}

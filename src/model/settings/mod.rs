@@ -84,6 +84,8 @@ pub struct Settings {
     pub api_key: ApiKeySettings,
     /// `[[mtls]]`, in order: the first match wins.
     pub mtls: Vec<MtlsRule>,
+    /// `[spiffe]`
+    pub spiffe: Option<SpiffeSettings>,
     /// `maintenance` of the whole instance
     pub maintenance: MaintenanceSettings,
     /// `[pages]`
@@ -123,6 +125,15 @@ pub struct ServerSettings {
 pub struct HealthSettings {
     /// Where.
     pub bind: SocketAddr,
+}
+
+/// `[spiffe]`: where SVIDs come from, and where they are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpiffeSettings {
+    /// The socket of the agent.
+    pub socket: PathBuf,
+    /// The directory of the files.
+    pub directory: PathBuf,
 }
 
 /// `[admin]`: operations.
