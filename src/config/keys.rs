@@ -177,6 +177,7 @@ pub(super) const ROOT: &[Key] = &[
         Shape::Map(&section::roles::ROLE),
         "What each role permits: `\"orders:read\"`, `\"orders:*\"`, `\"*\"`.",
     ),
+    Key::new("policy", Shape::Map(&Shape::Table(section::policy::KEYS)), "Rules that several routes have, by name."),
     Key::new("upstream", Shape::Map(&Shape::Table(section::upstream::KEYS)), "What is behind, by name."),
     Key::new(
         "defaults",
@@ -192,5 +193,4 @@ pub(super) const ROOT: &[Key] = &[
     Key::later("metrics"),
     Key::later("tracing"),
     Key::later("audit"),
-    Key::later("policy"),
 ];

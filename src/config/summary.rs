@@ -18,10 +18,10 @@ fn line(route: &RouteSettings, several_listeners: bool) -> String {
     if !route.limits.is_empty() {
         line += &format!(" | limits: {}", route.limits.join(", "));
     }
-    if !route.deny.is_empty() {
-        line += &format!(" | deny: {}", count(route.deny.len()));
+    if !route.rules.deny.is_empty() {
+        line += &format!(" | deny: {}", count(route.rules.deny.len()));
     }
-    line += &match route.allow.len() {
+    line += &match route.rules.allow.len() {
         0 if route.accept == crate::model::settings::Accept::Public => String::new(),
         0 => " | allow: every accepted identity".to_owned(),
         rules => format!(" | allow: {}", count(rules)),

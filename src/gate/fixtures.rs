@@ -5,25 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::{HeaderName, Method};
+use http::{HeaderMap, HeaderName, Method};
 
-use super::Shared;
 use super::assertion::Assertions;
 use super::identity::Cache;
 use super::limit::Limits;
 use super::proof::Instance;
 use super::revocation::RevocationSet;
+use super::route::Captures;
 use super::tenure::Tenure;
+use super::{Case, CheckRequest, Shared};
 use crate::crypto::{Issuers, Signer};
 use crate::model::observer::Unobserved;
 use crate::model::settings::{
     Accept, AdminSettings, Algorithm, ApiKeySettings, AssertionSettings, Bind, ClaimPointers, DpopSettings,
     HeaderPreset, HostPattern, HttpLimits, IdentityHeaders, IssuerSettings, KeySource, ListenerSettings, LogSettings,
     MaintenanceSettings, OnStale, PagesSettings, PathPattern, PathSegment, PathTolerance, ReplayScope, RoleTable,
-    RouteBounds, RouteChanges, RouteMatch, RouteSettings, Serve, ServerSettings, SessionLayout, SessionSettings,
+    RouteBounds, RouteChanges, RouteMatch, RouteSettings, Rules, Serve, ServerSettings, SessionLayout, SessionSettings,
     Settings, StoreKind, StoreSettings, StreamGrace,
 };
-use crate::model::{Client, Clock, CredentialKind, Principal, Secret, SystemEntropy, Timestamp, Verified};
+use crate::model::{Client, Clock, CredentialKind, Identity, Principal, Secret, SystemEntropy, Timestamp, Verified};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -85,8 +86,7 @@ pub(crate) fn route() -> RouteSettings {
         matches: vec![],
         accept: Accept::Public,
         limits: vec![],
-        deny: vec![],
-        allow: vec![],
+        rules: Rules::default(),
         upstream: "app".into(),
         identity: IdentityHeaders {
             preset: HeaderPreset::XAuth,
@@ -259,5 +259,51 @@ fn assertion_settings() -> AssertionSettings {
         header: HeaderName::from_static("x-auth-assertion"),
         lifetime: Duration::from_secs(60),
         jwks_path: Some("/.well-known/portcullis/jwks.json".into()),
+    }
+}
+
+/// A `GET` of this route by somebody at this address.
+pub(crate) struct Asking {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) client: Client,
+    pub(crate) route: RouteSettings,
+    pub(crate) identity: Identity,
+    pub(crate) target: String,
+    pub(crate) now: Timestamp,
+}
+
+impl Asking {
+    pub(crate) fn of(identity: &Identity, address: &str) -> Self {
+        Self {
+            method: Method::GET,
+            headers: HeaderMap::new(),
+            client: client(address),
+            route: route(),
+            identity: identity.clone(),
+            target: "/".into(),
+            now: Timestamp::from_secs(1_000_000),
+        }
+    }
+
+    pub(crate) fn put<R>(&self, to: impl FnOnce(&Case<'_>) -> R) -> R {
+        let request = CheckRequest {
+            listener: "main",
+            method: &self.method,
+            target: &self.target,
+            host: "test.example",
+            headers: &self.headers,
+            client: &self.client,
+            public_origin: None,
+            now: self.now,
+        };
+        to(&Case {
+            request: &request,
+            route: &self.route,
+            host: "test.example",
+            captures: Captures::default(),
+            rewritten: None,
+            identity: &self.identity,
+        })
     }
 }

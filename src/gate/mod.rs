@@ -1,6 +1,7 @@
 //! Decides. [`Gate::check`] shows every stage; one file or folder holds each.
 
 pub mod assertion;
+mod case;
 pub mod cors;
 pub mod credential;
 pub mod csrf;
@@ -37,6 +38,7 @@ use crate::model::settings::{CertificateHeaders, LimitStage, MaintenanceSettings
 use crate::model::{Client, ClientCertificate, CredentialKind, Denial, Identity, Secret, Timestamp, Verified};
 use crate::store::Store;
 
+pub use self::case::Case;
 pub use self::permit::Permit;
 pub use self::shared::Shared;
 
@@ -109,7 +111,7 @@ impl Gate {
         let (plan, cors) = (routed.route, routed.route.cors.as_ref()?);
         let agreed = plan
             .limits
-            .check(LimitStage::BeforeAuthentication, request.client.address, None)
+            .check(LimitStage::BeforeAuthentication, &routed.case(request))
             .and_then(|()| cors.agree(&method, request.headers))
             .map_err(|denial| Denial { route: Some(plan.settings.name.clone()), ..denial });
         Some(agreed.map(|()| {
@@ -117,6 +119,7 @@ impl Gate {
                 introduction: None,
                 certificate: None,
                 carrier: None,
+                objection: None,
                 route: plan.settings.clone(),
                 bound_until: Timestamp::NEVER,
                 companion: None,
@@ -142,25 +145,30 @@ impl Gate {
 
     async fn decide(&self, request: &CheckRequest<'_>, routed: &Routed<'_>) -> Result<Permit, Denial> {
         let CheckRequest { method, headers, client, now, .. } = *request;
-        let (address, plan) = (client.address, routed.route);
+        let (plan, case) = (routed.route, routed.case(request));
         let route = &plan.settings;
 
         if plan.destination != Destination::AssertionKeys {
-            maintenance::check(&self.shared, &self.maintenance, &route.maintenance, address)?;
+            maintenance::check(&self.shared, &self.maintenance, &route.maintenance, client.address)?;
         }
-        plan.limits.check(LimitStage::BeforeAuthentication, address, None)?; // 2 limit
+        plan.limits.check(LimitStage::BeforeAuthentication, &case)?; // 2 limit
         let found = self.reader.read(headers, client, &plan.accepts, route.websocket_bearer)?; // 3 credential
-        let (identity, companion) = self.identify(plan, found, client, now).await?; // 4 identity
-        let next_nonce = self.prove(request, routed, found, &identity).await?; //   and that whoever presents it may
+        let (identity, companion) = self.identify(plan, found, &case).await?; // 4 identity
+        let next_nonce = self.prove(&case, routed, found, &identity).await?; //   and that whoever presents it may
         let identity = self.still_valid(plan, identity, companion.as_deref(), now)?; // 5 revocation
         csrf::check(request, &routed.host, route, &identity)?; // 6 csrf
-        plan.limits.check(LimitStage::AfterAuthentication, address, identity.verified())?; // 7 limit
-        plan.policy.decide(method, &identity, client)?; // 8 policy
+        let case = case.by(&identity);
+        plan.limits.check(LimitStage::AfterAuthentication, &case)?; // 7 limit
+        let ruled = plan.policy.decide(&case)?; // 8 policy
+        if let Some(objection) = &ruled.would_deny {
+            self.shared.metrics.would_deny(&objection.rule);
+        }
 
         Ok(Permit::grant(Grant {
             introduction: plan.introducer.introduce(&identity, now)?,
             certificate: self.tellable(route, client, now),
             carrier: found.map(|found| found.carrier),
+            objection: ruled.would_deny,
             route: route.clone(),
             bound_until: identity.verified().map_or(Timestamp::NEVER, |verified| tenure::bound_until(verified, client)),
             companion,
@@ -183,18 +191,18 @@ impl Gate {
         &self,
         plan: &Plan,
         found: Option<Found<'_>>,
-        client: &Client,
-        now: Timestamp,
+        case: &Case<'_>,
     ) -> Result<(Identity, Option<Arc<Verified>>), Denial> {
+        let CheckRequest { client, now, .. } = *case.request;
         let Some(found) = found else { return Ok((Identity::Anonymous, None)) };
         if found.is_explicit() {
-            plan.limits.check(LimitStage::FailedAuthentication, client.address, None)?;
+            plan.limits.check(LimitStage::FailedAuthentication, case)?;
         }
         let resolved = self.identities.resolve(found.presented, client, now).await;
         if found.presented.kind() == CredentialKind::Basic {
             // A password can be guessed, and checking one takes long: of guesses that arrive together, only as many are
             // told their outcome as the limit has room for.
-            plan.limits.check(LimitStage::FailedAuthentication, client.address, None)?;
+            plan.limits.check(LimitStage::FailedAuthentication, case)?;
         }
         let verified = match resolved {
             Ok(verified) => verified,
@@ -203,7 +211,7 @@ impl Gate {
             }
             Err(denial) => {
                 if found.is_explicit() && denial.reason.row().status == 401 {
-                    plan.limits.failed(client.address);
+                    plan.limits.failed(case);
                 }
                 return Err(denial);
             }
@@ -219,11 +227,12 @@ impl Gate {
     /// that fails is an attempt like any other; one that only lacks our nonce is how every client begins.
     async fn prove(
         &self,
-        request: &CheckRequest<'_>,
+        case: &Case<'_>,
         routed: &Routed<'_>,
         found: Option<Found<'_>>,
         identity: &Identity,
     ) -> Result<Option<HeaderValue>, Denial> {
+        let request = case.request;
         let (Some(Found { presented, carrier }), Some(verified)) = (found, identity.verified()) else {
             return Ok(None);
         };
@@ -234,7 +243,7 @@ impl Gate {
             && denial.reason.row().status == 401
             && denial.reason != Reason::ProofNonce
         {
-            routed.route.limits.failed(request.client.address);
+            routed.route.limits.failed(case);
         }
         proved
     }
@@ -308,6 +317,20 @@ fn has_ended(found: &Found<'_>, reason: Reason) -> bool {
 
 /// What stage 1 has found out.
 type Routed<'a> = route::Routed<'a, 'a, Arc<Plan>>;
+
+impl Routed<'_> {
+    /// What the next stages decide on, before it is known who asks.
+    fn case<'a>(&'a self, request: &'a CheckRequest<'a>) -> Case<'a> {
+        Case {
+            request,
+            route: &self.route.settings,
+            host: &self.host.name,
+            captures: self.captures,
+            rewritten: self.rewritten.as_ref(),
+            identity: &Identity::Anonymous,
+        }
+    }
+}
 
 /// Doors that are served on several threads need the decision to be `Send`.
 const _: fn(&Gate, &CheckRequest<'_>) = |gate, request| {

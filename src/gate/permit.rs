@@ -8,6 +8,8 @@ use http::{HeaderMap, Method};
 
 use super::credential::{Carrier, Reader};
 use super::headers::{Hygiene, Introduction, certificate};
+use super::headers::{Hygiene, Introduction};
+use super::policy::Objection;
 use super::proof::DPOP_NONCE;
 use super::tenure::Tenure;
 use crate::model::settings::RouteSettings;
@@ -65,6 +67,8 @@ pub(in crate::gate) struct Grant {
     pub(in crate::gate) destination: Destination,
     /// What brought the credential that counted.
     pub(in crate::gate) carrier: Option<Carrier>,
+    /// What a rule that only reports has against it.
+    pub(in crate::gate) objection: Option<Objection>,
     /// The DPoP nonce to use from now on.
     pub(in crate::gate) next_nonce: Option<HeaderValue>,
     pub(in crate::gate) introduction: Option<Arc<Introduction>>,
@@ -99,6 +103,11 @@ impl Permit {
     /// Who it is.
     pub const fn identity(&self) -> &Identity {
         &self.0.identity
+    }
+
+    /// What a rule that only reports would have refused it for.
+    pub const fn objection(&self) -> Option<&Objection> {
+        self.0.objection.as_ref()
     }
 
     /// The method that was decided on.

@@ -35,6 +35,7 @@ fn permit(identity: Option<Verified>, carrier: Option<Carrier>, forward_credenti
         rewritten: None,
         destination: Destination::Upstream("app".into()),
         carrier,
+        objection: None,
         next_nonce: None,
         hygiene: Arc::new(Hygiene::new(&settings)),
         reader: Arc::new(Reader::new(&settings)),

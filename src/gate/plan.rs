@@ -16,7 +16,7 @@ use crate::crypto::Signer;
 use crate::model::CredentialKind;
 use crate::model::settings::{
     Accept, HeaderPreset, IdentityHeaders, MaintenanceSettings, OnStale, PathTolerance, RouteBounds, RouteChanges,
-    RouteSettings, Settings, StreamGrace,
+    RouteSettings, Rules, Settings, StreamGrace,
 };
 
 /// One route with all its stages.
@@ -55,7 +55,7 @@ pub(super) fn router(
             destination: Destination::Upstream(Arc::from(&*route.upstream)),
             accepts,
             limits: RouteLimits::new(&shared.limits, &route.limits),
-            policy: Policy::new(route, &settings.roles),
+            policy: Policy::new(&route.rules, &settings.roles),
             introducer: introducers.of(route),
             cors: route.cors.as_ref().map(Cors::new),
             settings: own,
@@ -113,7 +113,7 @@ fn add_assertion_keys(
             destination: Destination::AssertionKeys,
             accepts: Accepts::new(&route.accept, None).map_err(GateError)?,
             limits: RouteLimits::new(&shared.limits, &[]),
-            policy: Policy::new(&route, &settings.roles),
+            policy: Policy::new(&route.rules, &settings.roles),
             introducer: Arc::new(Introducer::new(&route.identity, &route.upstream, assertions)),
             cors: None,
             settings: Arc::new(route),
@@ -131,8 +131,7 @@ fn assertion_keys_route(listener: &Arc<str>) -> RouteSettings {
         matches: Vec::new(),
         accept: Accept::Public,
         limits: Vec::new(),
-        deny: Vec::new(),
-        allow: Vec::new(),
+        rules: Rules::default(),
         upstream: "assertion keys".into(),
         identity: IdentityHeaders {
             preset: HeaderPreset::None,

@@ -20,10 +20,21 @@ pub struct Denial {
     pub wanted_scopes: Vec<Arc<str>>,
     /// The route that was chosen before the refusal.
     pub route: Option<Arc<str>>,
+    /// How to authenticate, for `insufficient_user_authentication` (RFC 9470, section 3).
+    pub step_up: Option<Box<StepUp>>,
     /// The nonce to use, for `DPoP-Nonce`.
     pub nonce: Option<Box<str>>,
     /// The limit that was used up, for `RateLimit` and `RateLimit-Policy`.
     pub limit: Option<Box<UsedUp>>,
+}
+
+/// How a caller would have to authenticate (RFC 9470, section 3).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StepUp {
+    /// One of these authentication context classes; where empty, that is not what matters.
+    pub acr_values: Vec<Arc<str>>,
+    /// At most so long ago.
+    pub max_age: Option<Duration>,
 }
 
 /// A limit that admits no more for now.
@@ -46,6 +57,7 @@ impl Denial {
             retry_after: None,
             wanted_scopes: Vec::new(),
             route: None,
+            step_up: None,
             nonce: None,
             limit: None,
         }
@@ -93,6 +105,8 @@ pub enum Challenge {
     InvalidToken,
     /// `error="insufficient_scope"`.
     InsufficientScope,
+    /// `error="insufficient_user_authentication"` (RFC 9470, section 3).
+    StepUp,
     /// DPoP's `error="invalid_dpop_proof"` (RFC 9449, section 7.1).
     InvalidProof,
     /// DPoP's `error="use_dpop_nonce"` (RFC 9449, section 9).
@@ -307,6 +321,8 @@ reasons! {
     NotAllowed: 403, PERMISSION_DENIED, None, Info, "not_allowed", "Not allowed";
     /// No `allow` rule matched, and scopes were what was missing.
     InsufficientScope: 403, PERMISSION_DENIED, InsufficientScope, Info, "insufficient_scope", "The token's scope is not enough";
+    /// No `allow` rule matched, and how or when the caller has authenticated was what was missing.
+    StepUp: 401, UNAUTHENTICATED, StepUp, Info, "insufficient_user_authentication", "A more recent or stronger login is needed";
     /// A value of the identity cannot be put in a header and the route says to refuse then.
     IdentityNotEncodable: 403, PERMISSION_DENIED, None, Warn, "identity_not_encodable", "Not allowed";
 

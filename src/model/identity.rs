@@ -139,4 +139,20 @@ impl Verified {
             generation: 0,
         }
     }
+
+    /// The claim at a JSON pointer (RFC 6901), or of a plain name.
+    pub fn claim(&self, pointer: &str) -> Option<&serde_json::Value> {
+        claim_at(&self.claims, pointer)
+    }
+}
+
+/// The value at a JSON pointer (RFC 6901), or of a plain name.
+pub fn claim_at<'a>(
+    claims: &'a serde_json::Map<String, serde_json::Value>,
+    pointer: &str,
+) -> Option<&'a serde_json::Value> {
+    let Some(path) = pointer.strip_prefix('/') else { return claims.get(pointer) };
+    let first = path.split('/').next().unwrap_or_default();
+    let value = claims.get(&first.replace("~1", "/").replace("~0", "~"))?;
+    value.pointer(path.get(first.len()..)?)
 }

@@ -113,6 +113,7 @@ impl Challenges {
             Challenge::InvalidRequest => Some("invalid_request"),
             Challenge::InvalidToken => Some("invalid_token"),
             Challenge::InsufficientScope => Some("insufficient_scope"),
+            Challenge::StepUp => Some("insufficient_user_authentication"),
             Challenge::InvalidProof => Some("invalid_dpop_proof"),
             Challenge::UseNonce => Some("use_dpop_nonce"),
         };
@@ -131,10 +132,11 @@ impl Challenges {
                     let _ = write!(bearer, ", scope=\"{}\"", scopes.join(" "));
                 }
             }
+            bearer.push_str(&step_up(denial));
             append(headers, &bearer);
         }
         if schemes.dpop {
-            let error = error.map(|error| format!("error=\"{error}\", ")).unwrap_or_default();
+            let error = error.map(|error| format!("error=\"{error}\"{}, ", step_up(denial))).unwrap_or_default();
             append(headers, &format!("DPoP {error}algs=\"{}\"", self.proof_algorithms));
         }
         if schemes.basic {
@@ -146,6 +148,22 @@ impl Challenges {
             append(headers, &format!("Cookie realm=\"{REALM}\""));
         }
     }
+}
+
+/// The parameters of RFC 9470, section 3.
+fn step_up(denial: &Denial) -> String {
+    let mut text = String::new();
+    let Some(wanted) = &denial.step_up else { return text };
+    // Space-separated values of a quoted string: what could end it is left out (`config` refuses such names).
+    let classes: Vec<&str> = wanted.acr_values.iter().map(|class| &**class).filter(|class| is_scope(class)).collect();
+    if !classes.is_empty() {
+        // Writing to a String does not fail.
+        let _ = write!(text, ", acr_values=\"{}\"", classes.join(" "));
+    }
+    if let Some(age) = wanted.max_age {
+        let _ = write!(text, ", max_age=\"{}\"", age.as_secs());
+    }
+    text
 }
 
 impl Schemes {

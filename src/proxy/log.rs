@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method};
 
+use crate::gate::policy::Objection;
 use crate::model::denial::Level;
 use crate::model::{DecisionId, Denial, Identity};
 
@@ -77,6 +78,11 @@ pub(super) fn write(line: &Line<'_>, outcome: &Outcome<'_>) {
         Level::Warn => event!(warn, "denied", denial = row.label, detail = detail),
         Level::Error => event!(error, "denied", denial = row.label, detail = detail),
     }
+}
+
+/// What a rule that only reports would have refused is told whether or not requests are logged.
+pub(super) fn would_deny(id: DecisionId, route: &str, Objection { rule, detail }: &Objection) {
+    tracing::info!(target: "portcullis::access", decision_id = %id, route, %rule, %detail, "would be denied");
 }
 
 #[cfg(test)]

@@ -181,6 +181,9 @@ impl Handler for Proxy {
         }
         let outcome = match self.decide(&request, &connection, &client).await {
             Ok((permit, host)) => {
+                if let Some(objection) = permit.objection() {
+                    log::would_deny(exchange.id, &permit.route().name, objection);
+                }
                 exchange.preflight = *permit.destination() == Destination::Preflight;
                 let answer = exchange.answer.insert(permit.answer());
                 let websocket = upgrade::is_wanted(&request);

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 use super::certificates::CertificateTimes;
 use super::histogram::Histogram;
 use super::issuers::IssuerCounts;
+use super::objections::Objections;
 use super::proof::ProofOutcome;
 use super::reload::ReloadCounts;
 use super::upstreams::{self, UpstreamCounts};
@@ -68,6 +69,11 @@ impl Metrics {
     /// A reload has ended.
     pub fn reload(&self, applied: bool) {
         self.counts.reloads.ended(applied);
+    }
+
+    /// A rule of this name, which only reports, would have refused a request.
+    pub fn would_deny(&self, rule: &Arc<str>) {
+        self.counts.objections.count(rule);
     }
 
     /// The configuration of this digest is in force.
@@ -211,6 +217,7 @@ pub(super) struct Counts {
     pub(super) revocations: [AtomicU64; KINDS],
     pub(super) ready: AtomicU64,
     pub(super) reloads: ReloadCounts,
+    pub(super) objections: Objections,
     pub(super) upstreams: upstreams::Source,
     pub(super) certificates: CertificateTimes,
 }
@@ -326,6 +333,7 @@ impl Counts {
             revocations: Default::default(),
             ready: AtomicU64::new(0),
             reloads: ReloadCounts::default(),
+            objections: Objections::default(),
             upstreams: upstreams::Source::default(),
             certificates: CertificateTimes::default(),
         }

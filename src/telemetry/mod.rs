@@ -5,6 +5,7 @@ mod histogram;
 mod issuers;
 pub mod log;
 pub mod metrics;
+mod objections;
 mod proof;
 mod reload;
 mod render;

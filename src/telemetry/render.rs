@@ -31,6 +31,7 @@ impl Collector for Counts {
         self.store_calls(to)?;
         self.reloads.encode(to)?;
         self.certificates.encode(to)?;
+        self.objections.encode(to)?;
         issuers::encode(&self.issuers.load(), to)?;
         upstreams::encode(&self.upstreams, to)
     }

@@ -23,6 +23,7 @@ mod presets;
 mod revocation;
 mod routes;
 mod sessions;
+mod step_up;
 mod tokens;
 mod trust;
 

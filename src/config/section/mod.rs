@@ -26,6 +26,7 @@ pub(super) mod mtls;
 pub(super) mod opaque;
 pub(super) mod pages;
 mod pattern;
+pub(super) mod policy;
 pub(super) mod preset;
 pub(super) mod redirects;
 mod redis;

@@ -1,9 +1,10 @@
 //! `[route.NAME]` and `[defaults]`
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    accept, bounds, conflicts, cors, edits, identity, listener, maintenance, pattern, redirects, rewrite, rule,
+    accept, bounds, conflicts, cors, edits, identity, listener, maintenance, pattern, policy, redirects, rewrite, rule,
     upstream,
 };
 use crate::config::keys::{Given, Key, Shape, TEXTS};
@@ -12,7 +13,9 @@ use crate::config::report::Fault;
 use crate::config::source::Place;
 use crate::config::tree::{Entry, Node, Table, Value};
 use crate::config::units;
-use crate::model::settings::{OnStale, PathTolerance, RoleTable, RouteChanges, RouteMatch, RouteSettings, StreamGrace};
+use crate::model::settings::{
+    OnStale, PathTolerance, RoleTable, RouteChanges, RouteMatch, RouteSettings, Rules, StreamGrace,
+};
 
 pub(in crate::config) const KEYS: &[Key] = &[
     Key::new("match", TEXTS, "What it matches: `\"[METHOD ][host]/path\"`, with `{name}` and a last `{*rest}`.").required(),
@@ -23,8 +26,9 @@ pub(in crate::config) const KEYS: &[Key] = &[
     )
     .required(),
     Key::new("limits", TEXTS, "Names of limits.").default(Given::Texts(&[])),
-    Key::new("allow", RULES, "Where there are rules, one must match."),
-    Key::new("deny", RULES, "Any rule that matches refuses."),
+    Key::new("policies", TEXTS, "Names of policies, whose rules count as if they stood here.").default(Given::Texts(&[])),
+    Key::new("allow", rule::RULES, "Where there are rules, one must match."),
+    Key::new("deny", rule::RULES, "Any rule that matches refuses."),
     Key::new("upstream", Shape::Text, "The name of an upstream, or a URL.").required(),
     Key::new("listeners", TEXTS, "Which listeners serve it; needed where there are several."),
     Key::new("identity", Shape::Table(identity::KEYS), "How the upstream learns who it is.").default(Given::Table),
@@ -88,11 +92,8 @@ pub(in crate::config) const KEYS: &[Key] = &[
     Key::new("tolerate", Shape::List(&TOLERATE), "Forms of path that would otherwise be refused.")
         .default(Given::Texts(&[])),
     Key::later("login"),
-    Key::later("policies"),
     Key::later("serve"),
 ];
-
-const RULES: Shape = Shape::List(&Shape::Table(rule::KEYS));
 
 const TOLERATE: Shape = Shape::Choice {
     now: &["encoded_slash", "encoded_backslash", "empty_segments", "parameters", "double_encoding"],
@@ -129,10 +130,14 @@ fn prepend(own: &mut Node, denied: &[Node]) {
 }
 
 pub(in crate::config) fn read(context: &Context<'_>, roles: &RoleTable) -> Vec<Arc<RouteSettings>> {
+    let policies = policy::read(context, roles);
     let mut places = conflicts::Places::default();
     let named = context.named("route");
-    let routes: Vec<_> =
-        named.iter().filter_map(|(name, section)| route(name, section, roles, &mut places)).map(Arc::new).collect();
+    let routes: Vec<_> = named
+        .iter()
+        .filter_map(|(name, section)| route(name, section, roles, &policies, &mut places))
+        .map(Arc::new)
+        .collect();
     places.check(context.report);
     routes
 }
@@ -141,6 +146,7 @@ fn route(
     name: &Arc<str>,
     section: &Section<'_>,
     roles: &RoleTable,
+    policies: &BTreeMap<Arc<str>, Rules>,
     places: &mut conflicts::Places,
 ) -> Option<RouteSettings> {
     let context = section.context;
@@ -168,8 +174,15 @@ fn route(
     let origins = section.parse_list("origins", listener::origin);
     let cors = section.table("cors").map(|cors| cors::read(&cors));
     let stream_grace = section.parse("stream_grace", grace);
-    let allow = rules(section, "allow", 0, roles);
-    let deny = rules(section, "deny", default_denies(context), roles);
+    let mut rules = Rules {
+        deny: rule::read_list(section, "deny", default_denies(context), roles),
+        allow: rule::read_list(section, "allow", 0, roles),
+    };
+    for name in section.parse_list("policies", |policy| context.refer("policy", policy)) {
+        let Some(policy) = policies.get(&name) else { continue };
+        rules.deny.extend_from_slice(&policy.deny);
+        rules.allow.extend_from_slice(&policy.allow);
+    }
     let tolerates = |form: &str| section.texts("tolerate").any(|(text, _)| text == form);
     Some(RouteSettings {
         name: name.clone(),
@@ -177,8 +190,7 @@ fn route(
         matches: matches.into_iter().map(|(found, _)| found).collect(),
         accept: accept?,
         limits,
-        deny,
-        allow,
+        rules,
         upstream: upstream?,
         identity: section.table("identity").map(|identity| identity::read(&identity))?,
         on_stale: if section.text("on_stale") == Some("allow") { OnStale::Allow } else { OnStale::Deny },
@@ -236,16 +248,4 @@ fn listeners(section: &Section<'_>) -> Vec<Arc<str>> {
 /// How many of a route's first `deny` rules are from `[defaults]`.
 fn default_denies(context: &Context<'_>) -> usize {
     context.section("defaults").map_or(0, |defaults| defaults.list("deny").len())
-}
-
-fn rules(route: &Section<'_>, key: &str, from_defaults: usize, roles: &RoleTable) -> Vec<crate::model::settings::Rule> {
-    let sections = route.table_list(key);
-    let read = |(index, section): (usize, &Section<'_>)| {
-        let name = match index.checked_sub(from_defaults) {
-            Some(index) => format!("{}.{key}[{index}]", route.path),
-            None => format!("defaults.{key}[{index}]"),
-        };
-        rule::read(section, name, roles)
-    };
-    sections.iter().enumerate().map(read).collect()
 }

@@ -24,7 +24,7 @@ pub(in crate::config) fn check(settings: &Settings, context: &Context<'_>) {
 }
 
 fn without_rules(route: &RouteSettings, section: &Section<'_>) {
-    if route.allow.is_empty() && route.accept != Accept::Public {
+    if route.rules.allow.is_empty() && route.accept != Accept::Public {
         let fault = Fault::new(format!("`{}` admits every identity that it accepts", section.path));
         let help =
             format!("it accepts {}; say who may: allow = [{{ roles = [\"…\"] }}]", accept::describe(&route.accept));
@@ -52,7 +52,7 @@ fn inside_weaker(route: &RouteSettings, section: &Section<'_>, routes: &[Arc<Rou
 }
 
 fn is_stricter(inner: &RouteSettings, outer: &RouteSettings) -> bool {
-    (is_open(outer) && !is_open(inner)) || (outer.allow.is_empty() && !inner.allow.is_empty())
+    (is_open(outer) && !is_open(inner)) || (outer.rules.allow.is_empty() && !inner.rules.allow.is_empty())
 }
 
 /// Whether nobody has to say who they are.

@@ -251,6 +251,11 @@ fn names_must_be_names_of_something() {
 #[test]
 fn a_rule_without_conditions_is_refused() {
     check(&[
+        ("route.app.deny = { acr = 'a' }", &["1:26 a deny rule with `acr` would refuse those who have it"]),
+        ("route.app.allow = { mode = 'report' }", &["1:19 a rule without conditions matches every request"]),
+        ("route.app.allow = { claims = { a = [] } }", &["1:36 `route.app.allow[0].claims.a` names no value"]),
+        ("route.app.policies = 'staff'", &["1:22 there is no `policy.staff`"]),
+        ("policy.staff = {}", &["1:1 `policy.staff` has no rules"]),
         ("route.app.deny = {}", &["1:18 a rule without conditions matches every request"]),
         ("route.app.allow = { roles = [] }", &["1:29 the list must not be empty"]),
         ("route.app.allow = { groups = [''] }", &["1:31 must not be empty"]),

@@ -58,10 +58,13 @@ fn a_routes_own_value_replaces_the_default_and_only_deny_adds_up() {
     let loaded = read(text).unwrap_or_else(|problems| panic!("{problems}"));
     let [a, b] = &loaded.settings.routes[..] else { panic!("two") };
     let names = |rules: &[Rule]| rules.iter().map(|rule| rule.name.to_string()).collect::<Vec<_>>();
-    assert_eq!(names(&a.deny), ["defaults.deny[0]", "route.a.deny[0]"]);
-    assert_eq!(names(&b.deny), ["defaults.deny[0]"]);
-    assert_eq!(a.deny[1].methods, [Method::DELETE]);
-    assert_eq!((a.allow[0].methods.clone(), b.allow[0].methods.clone()), (vec![Method::GET], vec![Method::PUT]));
+    assert_eq!(names(&a.rules.deny), ["defaults.deny[0]", "route.a.deny[0]"]);
+    assert_eq!(names(&b.rules.deny), ["defaults.deny[0]"]);
+    assert_eq!(a.rules.deny[1].methods, [Method::DELETE]);
+    assert_eq!(
+        (a.rules.allow[0].methods.clone(), b.rules.allow[0].methods.clone()),
+        (vec![Method::GET], vec![Method::PUT])
+    );
     assert_eq!(value(&loaded, "route.a.accept"), (&serde_json::json!(["session"]), "a.toml:3"));
     assert_eq!(value(&loaded, "route.b.accept"), (&serde_json::json!(["api_key"]), "a.toml:12"));
 }
@@ -112,7 +115,7 @@ fn principals_are_pairs_of_issuer_and_subject() {
     let loaded = good(
         "route.app.allow = { principals = ['main/a/b', 'local/c'] }\n[issuer.main]\nurl = 'https://id'\naudiences = 'x'\n",
     );
-    let pairs: Vec<_> = loaded.settings.routes[0].allow[0].principals.iter().map(ToString::to_string).collect();
+    let pairs: Vec<_> = loaded.settings.routes[0].rules.allow[0].principals.iter().map(ToString::to_string).collect();
     assert_eq!(pairs, ["https://id|a/b", "portcullis|c"]);
 }
 

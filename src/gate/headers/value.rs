@@ -51,14 +51,7 @@ fn list<S: AsRef<str>>(items: &[S], separator: char) -> Option<HeaderValue> {
 /// A claim by JSON pointer or plain name: texts, numbers and truth values as they are, lists of texts separated by
 /// commas, all else as JSON.
 fn claim(place: &str, identity: &Verified) -> Option<HeaderValue> {
-    let found = match place.strip_prefix('/') {
-        None => identity.claims.get(place)?,
-        Some(pointer) => {
-            let (first, rest) = pointer.split_once('/').unwrap_or((pointer, ""));
-            let top = identity.claims.get(&first.replace("~1", "/").replace("~0", "~"))?;
-            if pointer.contains('/') { top.pointer(&format!("/{rest}"))? } else { top }
-        }
-    };
+    let found = identity.claim(place)?;
     match found {
         Value::Null => None,
         Value::String(text) => single(text),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::model::Denial;
 use crate::model::denial::Reason;
+use crate::model::identity::claim_at;
 use crate::model::settings::ClaimPointers;
 
 /// What rules and headers go by.
@@ -27,7 +28,7 @@ impl Facts {
         claims: &Map<String, Value>,
         whose: fmt::Arguments<'_>,
     ) -> Result<Self, Denial> {
-        let find = |pointer: &Option<Arc<str>>| pointer.as_deref().and_then(|pointer| at(claims, pointer));
+        let find = |pointer: &Option<Arc<str>>| pointer.as_deref().and_then(|pointer| claim_at(claims, pointer));
         let problem = |what, pointer: &Option<Arc<str>>, wanted| {
             let pointer = pointer.as_deref().unwrap_or_default();
             Denial::because(Reason::TokenClaim, format!("{what}: claim `{pointer}` for {whose} must be {wanted}"))
@@ -49,14 +50,6 @@ impl Facts {
             name: text(&pointers.name),
         })
     }
-}
-
-/// The value at a JSON pointer (RFC 6901), or of a plain name.
-pub(super) fn at<'a>(claims: &'a Map<String, Value>, pointer: &str) -> Option<&'a Value> {
-    let Some(path) = pointer.strip_prefix('/') else { return claims.get(pointer) };
-    let first = path.split('/').next().unwrap_or_default();
-    let value = claims.get(&first.replace("~1", "/").replace("~0", "~"))?;
-    value.pointer(path.get(first.len()..)?)
 }
 
 /// Sorted, without duplicates and empty ones; `None` where it is something else than a string or an array of strings.

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use foldhash::quality::RandomState;
 
+use crate::gate::Case;
+use crate::model::Principal;
 use crate::model::settings::LimitKey;
-use crate::model::{Principal, Verified};
 
 /// Makes the keys of one limit.
 pub(super) struct Keys {
@@ -32,17 +33,18 @@ impl Keys {
         Self { parts: parts.to_vec(), hasher: RandomState::default() }
     }
 
-    pub(super) fn key(&self, address: IpAddr, identity: Option<&Verified>) -> u64 {
+    pub(super) fn key(&self, case: &Case<'_>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         for part in &self.parts {
-            part_of(*part, address, identity).hash(&mut hasher);
+            part_of(*part, case).hash(&mut hasher);
         }
         hasher.finish()
     }
 }
 
-fn part_of(part: LimitKey, address: IpAddr, identity: Option<&Verified>) -> Part<'_> {
-    let Some(identity) = identity else { return of_address(address) };
+fn part_of<'a>(part: LimitKey, case: &Case<'a>) -> Part<'a> {
+    let address = case.request.client.address;
+    let Some(identity) = case.verified() else { return of_address(address) };
     let principal = &identity.principal;
     match part {
         LimitKey::ClientAddress => of_address(address),

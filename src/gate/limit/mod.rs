@@ -11,15 +11,15 @@ mod counters;
 mod key;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::counters::{Counters, Full};
 use self::key::Keys;
+use super::Case;
 use crate::model::denial::{Reason, UsedUp};
 use crate::model::settings::{LimitSettings, LimitStage};
-use crate::model::{Clock, Denial, Verified};
+use crate::model::{Clock, Denial};
 
 /// The counters of all limits.
 pub struct Limits {
@@ -65,9 +65,9 @@ impl RouteLimits {
     }
 
     /// Counts a request at this stage ([`LimitStage::FailedAuthentication`]: only asks whether it is used up).
-    pub fn check(&self, stage: LimitStage, address: IpAddr, identity: Option<&Verified>) -> Result<(), Denial> {
+    pub fn check(&self, stage: LimitStage, case: &Case<'_>) -> Result<(), Denial> {
         for limit in self.of_stage(stage) {
-            let key = limit.keys.key(address, identity);
+            let key = limit.keys.key(case);
             match stage {
                 LimitStage::BeforeAuthentication | LimitStage::AfterAuthentication => {
                     limit.counters.count(key).map_err(|full| limit.refuse(Reason::RateLimited, full))?
@@ -81,10 +81,10 @@ impl RouteLimits {
     }
 
     /// Counts a failed authentication.
-    pub fn failed(&self, address: IpAddr) {
+    pub fn failed(&self, case: &Case<'_>) {
         for limit in self.of_stage(LimitStage::FailedAuthentication) {
             // The attempt has been refused already; when this is used up, the next one is not even looked at.
-            _ = limit.counters.count(limit.keys.key(address, None));
+            _ = limit.counters.count(limit.keys.key(case));
         }
     }
 

@@ -1,7 +1,7 @@
 use super::*;
-use crate::gate::fixtures;
+use crate::gate::fixtures::{self, Asking};
 use crate::model::settings::LimitKey;
-use crate::model::{CredentialKind, Principal, Timestamp};
+use crate::model::{CredentialKind, Identity, Principal, Timestamp, Verified};
 
 struct Still;
 
@@ -22,8 +22,17 @@ fn limits(key: &[LimitKey], stage: LimitStage) -> RouteLimits {
 
 const AFTER: LimitStage = LimitStage::AfterAuthentication;
 
-fn address(text: &str) -> IpAddr {
-    text.parse().unwrap()
+fn asking(from: &str, identity: Option<&Verified>) -> Asking {
+    let identity = identity.map_or(Identity::Anonymous, |verified| Identity::Verified(verified.clone().into()));
+    Asking::of(&identity, from)
+}
+
+fn check(limits: &RouteLimits, stage: LimitStage, from: &str, identity: Option<&Verified>) -> Result<(), Denial> {
+    asking(from, identity).put(|case| limits.check(stage, case))
+}
+
+fn failed(limits: &RouteLimits, from: &str) {
+    asking(from, None).put(|case| limits.failed(case));
 }
 
 fn somebody(subject: &str, tenant: Option<&str>) -> Verified {
@@ -35,13 +44,13 @@ fn somebody(subject: &str, tenant: Option<&str>) -> Verified {
 }
 
 fn passes(limits: &RouteLimits, stage: LimitStage, from: &str, identity: Option<&Verified>) -> bool {
-    limits.check(stage, address(from), identity).is_ok()
+    check(limits, stage, from, identity).is_ok()
 }
 
 #[test]
 fn a_refusal_says_which_limit_and_when_to_come_back() {
     let limits = limits(&[LimitKey::ClientAddress], LimitStage::BeforeAuthentication);
-    let check = || limits.check(LimitStage::BeforeAuthentication, address("192.0.2.1"), None);
+    let check = || check(&limits, LimitStage::BeforeAuthentication, "192.0.2.1", None);
     check().unwrap();
     check().unwrap();
     let denial = check().unwrap_err();
@@ -57,7 +66,7 @@ fn a_limit_counts_at_its_own_stage_alone() {
     for _ in 0..10 {
         assert!(passes(&limits, AFTER, "192.0.2.1", None));
         assert!(passes(&limits, LimitStage::FailedAuthentication, "192.0.2.1", None));
-        limits.failed(address("192.0.2.1"));
+        failed(&limits, "192.0.2.1");
     }
     assert!(passes(&limits, LimitStage::BeforeAuthentication, "192.0.2.1", None));
 }
@@ -116,13 +125,13 @@ fn a_tuple_counts_its_parts_together() {
 fn failures_are_counted_when_they_fail_and_refuse_the_next_attempt() {
     const FAILED: LimitStage = LimitStage::FailedAuthentication;
     let limits = limits(&[LimitKey::ClientAddress], FAILED);
-    let check = |from| limits.check(FAILED, address(from), None);
+    let check = |from| check(&limits, FAILED, from, None);
     for _ in 0..10 {
         check("192.0.2.1").unwrap();
     }
-    limits.failed(address("192.0.2.1"));
+    failed(&limits, "192.0.2.1");
     check("192.0.2.1").unwrap();
-    limits.failed(address("192.0.2.1"));
+    failed(&limits, "192.0.2.1");
     let denial = check("192.0.2.1").unwrap_err();
     assert_eq!(denial.reason, Reason::TooManyFailures);
     assert_eq!(denial.retry_after, Some(Duration::from_secs(30)));

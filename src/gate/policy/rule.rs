@@ -1,23 +1,35 @@
 //! One rule, ready to be asked.
 
-use std::fmt::{Debug, Display, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::Method;
-use ipnet::IpNet;
+use serde_json::Value;
 
-use crate::model::settings::{PermissionPattern, RoleTable, Rule};
-use crate::model::{Client, Identity, Principal, Verified};
+use crate::gate::Case;
+use crate::model::settings::{ClaimTest, ClaimValue, PermissionPattern, RoleTable, Rule};
+use crate::model::{Timestamp, Verified};
+
+/// How much the clock of whoever authenticated the caller may be ahead of ours.
+const SKEW: Duration = Duration::from_secs(60);
 
 /// How far a rule fits a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
     /// In every part.
     Whole,
-    /// In every part but `scopes`, and the caller is somebody.
-    AllButScopes,
+    /// In every part but this, and the caller is somebody.
+    AllBut(Lack),
     /// Not.
     Not,
+}
+
+/// What a caller could do something about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// Ask for more scopes (RFC 6750, section 3).
+    Scopes,
+    /// Authenticate again, or by stronger means (RFC 9470).
+    Authentication,
 }
 
 /// A rule whose roles and permissions have been turned into the roles of identities that satisfy them.
@@ -27,6 +39,8 @@ pub(super) struct CompiledRule {
     roles: Vec<Arc<str>>,
     /// For each of the rule's permissions, sorted: the roles that grant it.
     granting: Vec<Vec<Arc<str>>>,
+    /// Whether it names facts of an identity.
+    wants_identity: bool,
 }
 
 impl CompiledRule {
@@ -52,115 +66,99 @@ impl CompiledRule {
                 table.grants.iter().filter(|(_, p)| p.iter().any(grants)).map(|(role, _)| Arc::clone(role)).collect()
             })
             .collect();
-        Self { rule: rule.clone(), roles, granting }
+        Self { roles, granting, wants_identity: wants_identity(rule), rule: rule.clone() }
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(super) const fn name(&self) -> &Arc<str> {
         &self.rule.name
+    }
+
+    pub(super) const fn settings(&self) -> &Rule {
+        &self.rule
     }
 
     pub(super) fn scopes(&self) -> &[Arc<str>] {
         &self.rule.scopes
     }
 
-    pub(super) fn fit(&self, method: &Method, identity: &Identity, client: &Client) -> Fit {
-        let rule = &self.rule;
-        if !(rule.methods.is_empty() || rule.methods.contains(method)) {
+    pub(super) fn acr(&self) -> &[Arc<str>] {
+        &self.rule.acr
+    }
+
+    pub(super) const fn authenticated_within(&self) -> Option<Duration> {
+        self.rule.authenticated_within
+    }
+
+    pub(super) fn fit(&self, case: &Case<'_>) -> Fit {
+        let (rule, request) = (&self.rule, case.request);
+        if !(rule.methods.is_empty() || rule.methods.contains(request.method)) {
             return Fit::Not;
         }
-        if !(rule.networks.is_empty() || client.is_in(&rule.networks)) {
+        if !(rule.networks.is_empty() || request.client.is_in(&rule.networks)) {
             return Fit::Not;
         }
-        match identity.verified() {
-            None if self.wants_identity() => Fit::Not,
+        match case.verified() {
+            None if self.wants_identity => Fit::Not,
             None => Fit::Whole,
-            Some(identity) if !self.fits_but_scopes(identity) => Fit::Not,
-            Some(identity) if rule.scopes.iter().all(|scope| identity.scopes.contains(scope)) => Fit::Whole,
-            Some(_) => Fit::AllButScopes,
+            Some(identity) if !self.fits_standing(identity) => Fit::Not,
+            Some(identity) if !rule.scopes.iter().all(|scope| identity.scopes.contains(scope)) => {
+                Fit::AllBut(Lack::Scopes)
+            }
+            Some(identity) if !self.fits_authentication(identity, request.now) => Fit::AllBut(Lack::Authentication),
+            Some(_) => Fit::Whole,
         }
     }
 
-    fn wants_identity(&self) -> bool {
-        let rule = &self.rule;
-        !(rule.roles.is_empty()
-            && rule.permissions.is_empty()
-            && rule.scopes.is_empty()
-            && rule.groups.is_empty()
-            && rule.principals.is_empty())
-    }
-
-    fn fits_but_scopes(&self, identity: &Verified) -> bool {
+    /// Whether it fits what the caller can do nothing about.
+    fn fits_standing(&self, identity: &Verified) -> bool {
         let rule = &self.rule;
         let has_one_of = |roles: &[Arc<str>]| identity.roles.iter().any(|role| roles.binary_search(role).is_ok());
         (rule.roles.is_empty() || has_one_of(&self.roles))
             && self.granting.iter().all(|roles| has_one_of(roles))
             && (rule.groups.is_empty() || rule.groups.iter().any(|group| identity.groups.contains(group)))
+            && (rule.tenants.is_empty() || identity.tenant.as_ref().is_some_and(|own| rule.tenants.contains(own)))
             && (rule.principals.is_empty() || rule.principals.contains(&identity.principal))
+            && rule.claims.iter().all(|test| holds(test, identity))
     }
 
-    /// What it wants, for the log.
-    pub(super) fn describe(&self, into: &mut String) {
+    fn fits_authentication(&self, identity: &Verified, now: Timestamp) -> bool {
         let rule = &self.rule;
-        let before = into.len();
-        displayed(into, "methods", &rule.methods);
-        quoted(into, "roles", &rule.roles);
-        quoted(into, "permissions", &rule.permissions);
-        quoted(into, "scopes", &rule.scopes);
-        quoted(into, "groups", &rule.groups);
-        displayed(into, "principals", &rule.principals);
-        displayed::<IpNet>(into, "networks", &rule.networks);
-        if into.len() == before {
-            into.push_str("nothing");
-        } else {
-            into.truncate(into.trim_end().len());
-        }
+        // What is said to lie ahead, by more than clocks differ, is no fact.
+        let is_recent =
+            |within| identity.authenticated_at.is_some_and(|then| then <= now.after(SKEW) && now.since(then) <= within);
+        rule.authenticated_within.is_none_or(is_recent)
+            && (rule.acr.is_empty() || identity.acr.as_ref().is_some_and(|own| rule.acr.contains(own)))
+            && rule.amr.iter().all(|method| identity.amr.contains(method))
     }
 }
 
-/// What the request has, for the log. Values from outside are quoted and escaped, so that they cannot end the line.
-pub(super) fn describe_request(into: &mut String, method: &Method, identity: &Identity, client: &Client) {
-    _ = write!(into, "request has method {method}, address {}, ", client.address);
-    match identity.verified() {
-        None => into.push_str("no identity"),
-        Some(identity) => {
-            let Principal { issuer, subject } = &identity.principal;
-            _ = write!(into, "principal {issuer:?}|{subject:?} ");
-            quoted(into, "roles", &identity.roles);
-            quoted(into, "scopes", &identity.scopes);
-            quoted(into, "groups", &identity.groups);
-            into.truncate(into.trim_end().len());
-        }
+fn wants_identity(rule: &Rule) -> bool {
+    !(rule.roles.is_empty()
+        && rule.permissions.is_empty()
+        && rule.scopes.is_empty()
+        && rule.groups.is_empty()
+        && rule.tenants.is_empty()
+        && rule.principals.is_empty()
+        && rule.claims.is_empty()
+        && rule.authenticated_within.is_none()
+        && rule.acr.is_empty()
+        && rule.amr.is_empty())
+}
+
+fn holds(test: &ClaimTest, identity: &Verified) -> bool {
+    match identity.claim(&test.claim) {
+        None => false,
+        Some(Value::Array(items)) => items.iter().any(|item| test.one_of.iter().any(|wanted| is(item, wanted))),
+        Some(value) => test.one_of.iter().any(|wanted| is(value, wanted)),
     }
 }
 
-/// So that one token's thousand roles do not fill the log.
-const MOST_LISTED: usize = 16;
-
-fn quoted(into: &mut String, what: &str, list: &[Arc<str>]) {
-    listed(into, what, list, |into, item: &Arc<str>| write_debug(into, &**item));
-}
-
-fn write_debug(into: &mut String, item: &(impl Debug + ?Sized)) {
-    _ = write!(into, "{item:?}");
-}
-
-fn displayed<T: Display>(into: &mut String, what: &str, list: &[T]) {
-    listed(into, what, list, |into, item| _ = write!(into, "{item}"));
-}
-
-fn listed<T>(into: &mut String, what: &str, list: &[T], mut write_item: impl FnMut(&mut String, &T)) {
-    if list.is_empty() {
-        return;
+/// Of the same type as well: the text `"true"` is not the truth value.
+fn is(value: &Value, wanted: &ClaimValue) -> bool {
+    match (value, wanted) {
+        (Value::String(text), ClaimValue::Text(wanted)) => **text == **wanted,
+        (Value::Number(number), ClaimValue::Integer(wanted)) => number.as_i64() == Some(*wanted),
+        (Value::Bool(truth), ClaimValue::Boolean(wanted)) => truth == wanted,
+        _ => false,
     }
-    _ = write!(into, "{what} [");
-    for (at, item) in list.iter().take(MOST_LISTED).enumerate() {
-        if at > 0 {
-            into.push_str(", ");
-        }
-        write_item(into, item);
-    }
-    if list.len() > MOST_LISTED {
-        into.push_str(", …");
-    }
-    into.push_str("] ");
 }

@@ -6,6 +6,7 @@
 //! of segments, none included: `/orders/{*rest}` serves `/orders`, `/orders/` and all below. Elsewhere a trailing slash
 //! makes another path. `HEAD` goes where `GET` is named and `HEAD` is not.
 
+mod captures;
 mod host;
 mod rewrite;
 mod segments;
@@ -19,6 +20,8 @@ use http::Method;
 use http::header::HOST;
 use http::uri::PathAndQuery;
 
+pub use captures::Captures;
+use captures::Places;
 pub(in crate::gate) use host::Host;
 use rewrite::Rewrite;
 use table::{Rank, Table};
@@ -47,6 +50,7 @@ struct Leaf<R> {
     name: Arc<str>,
     tolerate: PathTolerance,
     rank: Rank,
+    captures: Places,
     upstream: Arc<str>,
     rewrite: Option<Rewrite>,
 }
@@ -61,6 +65,8 @@ pub(in crate::gate) struct Routed<'r, 'a, R> {
     pub(in crate::gate) target: PathAndQuery,
     /// What the upstream is asked for instead, where the route rewrites paths.
     pub(in crate::gate) rewritten: Option<PathAndQuery>,
+    /// What its match captures of the path.
+    pub(in crate::gate) captures: Captures<'a>,
 }
 
 /// Two routes that match the same requests equally well, or a host that is none.
@@ -101,6 +107,7 @@ impl<R: Clone> Router<R> {
                     name: settings.name.clone(),
                     tolerate: settings.tolerate,
                     rank: Rank::of(&matches),
+                    captures: Places::of(&matches.path),
                     upstream: settings.upstream.clone(),
                     rewrite,
                 };
@@ -132,7 +139,7 @@ impl<R: Clone> Router<R> {
 impl<R> Router<R> {
     /// Finds the route of a request, or says why there is none. A target that could be read in two ways is refused even
     /// where nothing is served.
-    pub(in crate::gate) fn find<'r, 'a>(&'r self, request: &CheckRequest<'a>) -> Result<Routed<'r, 'a, R>, Denial> {
+    pub(in crate::gate) fn find<'r: 'a, 'a>(&'r self, request: &CheckRequest<'a>) -> Result<Routed<'r, 'a, R>, Denial> {
         if *request.method == Method::CONNECT || *request.method == Method::TRACE {
             return Err(Reason::MethodRefused.into());
         }
@@ -142,7 +149,7 @@ impl<R> Router<R> {
 
         let listener = self.listeners.iter().find(|l| *l.name == *request.listener);
         if let Some(route) = listener.and_then(|l| l.builtin_route(request.method, forwarded.path())) {
-            return Ok(Routed { route, host, target: forwarded, rewritten: None });
+            return Ok(Routed { route, host, target: forwarded, rewritten: None, captures: Captures::default() });
         }
         let leaf = listener.and_then(|l| target.find_in(&l.table, &host.name, request.method));
         let tolerated = leaf.map_or(PathTolerance::default(), |l| l.tolerate);
@@ -159,7 +166,8 @@ impl<R> Router<R> {
             None => None,
             Some(rewrite) => listener.rewritten(rewrite, leaf, request, &host).map_err(refused)?,
         };
-        Ok(Routed { route: &leaf.route, host, target: forwarded, rewritten })
+        let captures = leaf.captures.of_target(request.target);
+        Ok(Routed { route: &leaf.route, host, target: forwarded, rewritten, captures })
     }
 }
 

@@ -10,7 +10,7 @@ use self::bench::{Asked, Bench, NOW, OTHER, alice, forged, get, route, token};
 use super::fixtures::HeldClock;
 use super::permit::Destination;
 use super::*;
-use crate::model::settings::{IssuerSettings, KeySource, LimitKey, LimitSettings, OnStale, RouteSettings, Rule};
+use crate::model::settings::{IssuerSettings, KeySource, LimitKey, LimitSettings, OnStale, RouteSettings, Rule, Rules};
 use crate::model::{Principal, Revocation, SessionRecord, SystemEntropy};
 use crate::store::{Reply, Sessions, StoreError};
 
@@ -228,7 +228,8 @@ async fn limits_stand_before_and_after_authentication() {
 #[tokio::test]
 async fn a_denial_names_its_route_once_there_is_one() {
     let allow = vec![Rule { name: "allow[0]".into(), scopes: vec!["write".into()], ..Rule::default() }];
-    let bench = Bench::new(vec![RouteSettings { allow, ..route("all", &["jwt:main"]) }]);
+    let bench =
+        Bench::new(vec![RouteSettings { rules: Rules { allow, ..Rules::default() }, ..route("all", &["jwt:main"]) }]);
     let denial = bench.ask(&get("/all").bearer(&alice())).await.unwrap_err();
     assert_eq!((denial.reason, denial.route.as_deref()), (Reason::InsufficientScope, Some("all")));
     let denial = bench.ask(&get("/all")).await.unwrap_err();

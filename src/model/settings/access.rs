@@ -1,13 +1,8 @@
-//! `[limit]`, `[roles]` and the rules of routes.
+//! `[limit]` and `[roles]`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-
-use http::Method;
-use ipnet::IpNet;
-
-use crate::model::Principal;
 
 /// `[limit.NAME]`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,35 +63,4 @@ pub struct RoleTable {
     pub grants: BTreeMap<Arc<str>, BTreeSet<PermissionPattern>>,
     /// The roles that each role stands for, itself included: whoever has the key also has these.
     pub implies: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
-}
-
-/// What a matching rule does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RuleEffect {
-    /// Refuses.
-    Deny,
-    /// Admits.
-    Allow,
-}
-
-/// One rule: every part that is given must fit; a list within a part fits if one of its entries does, but for
-/// `permissions` and `scopes`, of which all are needed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Rule {
-    /// For logs and explanations: `route.orders.allow[1]`.
-    pub name: Arc<str>,
-    /// One of these methods.
-    pub methods: Vec<Method>,
-    /// One of these roles.
-    pub roles: Vec<Arc<str>>,
-    /// All of these permissions.
-    pub permissions: Vec<Arc<str>>,
-    /// All of these scopes.
-    pub scopes: Vec<Arc<str>>,
-    /// One of these groups.
-    pub groups: Vec<Arc<str>>,
-    /// One of these principals.
-    pub principals: Vec<Principal>,
-    /// The client's address is in one of these networks.
-    pub networks: Vec<IpNet>,
 }

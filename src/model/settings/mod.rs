@@ -14,6 +14,7 @@ mod maintenance;
 mod pages;
 mod redis;
 mod route;
+mod rule;
 mod tls;
 mod upstream;
 mod upstream_credential;
@@ -25,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use access::{LimitKey, LimitSettings, LimitStage, PermissionPattern, RoleTable, Rule, RuleEffect};
+pub use access::{LimitKey, LimitSettings, LimitStage, PermissionPattern, RoleTable};
 pub use bounds::RouteBounds;
 pub use changes::{HeaderEdits, PathRewrite, RouteChanges};
 pub use cors::{CorsOrigins, CorsSettings};
@@ -43,6 +44,7 @@ pub use route::{
     Accept, Alternative, CertificateHeaders, HeaderPreset, HostPattern, IdentityField, IdentityHeaders, OnStale,
     PathPattern, PathSegment, PathTolerance, RouteMatch, RouteSettings, StreamGrace, Xfcc,
 };
+pub use rule::{ClaimTest, ClaimValue, Rule, RuleMode, Rules};
 pub use tls::{CertificateFiles, ClientAuth, TlsHost, TlsSettings};
 pub use upstream::{
     Balance, CertifiedName, Endpoint, HashKey, HostHeader, HttpVersion, ProxyProtocol, Retries, Scheme,

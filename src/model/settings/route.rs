@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
-use super::{CorsSettings, MaintenanceSettings, Origin, RouteBounds, RouteChanges, Rule};
+use super::{CorsSettings, MaintenanceSettings, Origin, RouteBounds, RouteChanges, Rules};
 use crate::model::CredentialKind;
 
 /// One route, defaults applied.
@@ -21,10 +21,8 @@ pub struct RouteSettings {
     pub accept: Accept,
     /// Names of limits.
     pub limits: Vec<Arc<str>>,
-    /// Any that matches refuses.
-    pub deny: Vec<Rule>,
-    /// Where there are any, one must match.
-    pub allow: Vec<Rule>,
+    /// Who may, those of its policies included.
+    pub rules: Rules,
     /// Name of the upstream.
     pub upstream: Arc<str>,
     /// How the upstream learns who it is.

@@ -7,7 +7,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{Session, Unreadable};
-use crate::gate::identity::claims::{at, strings};
+use crate::gate::identity::claims::strings;
+use crate::model::identity::claim_at;
 use crate::model::settings::ForeignSettings;
 use crate::model::{CredentialKind, Principal, Timestamp, Verified};
 
@@ -25,8 +26,8 @@ pub(super) fn identity(
     public_id: &str,
 ) -> Result<Option<Verified>, Unreadable> {
     let Session { attributes, began_at, ends_at } = session;
-    let find = |pointer: &Option<Arc<str>>| pointer.as_deref().and_then(|pointer| at(&attributes, pointer));
-    let Some(subject) = name(at(&attributes, &settings.subject), "subject")? else { return Ok(None) };
+    let find = |pointer: &Option<Arc<str>>| pointer.as_deref().and_then(|pointer| claim_at(&attributes, pointer));
+    let Some(subject) = name(claim_at(&attributes, &settings.subject), "subject")? else { return Ok(None) };
     let list = |what, pointer, split| {
         let problem = || Unreadable::new(format!("its {what} are neither a string nor an array of strings"));
         strings(find(pointer), split).ok_or_else(problem)

@@ -18,7 +18,7 @@ use crate::gate::fixtures::{self, HeldClock};
 use crate::gate::revocation::{RevocationSet, Steps};
 use crate::gate::{CheckRequest, Gate, Shared};
 use crate::model::denial::Reason;
-use crate::model::settings::{MtlsMatch, MtlsRule, OnStale, RouteSettings, Rule, Settings};
+use crate::model::settings::{MtlsMatch, MtlsRule, OnStale, RouteSettings, Rule, Rules, Settings};
 use crate::model::{Client, ClientCertificate, Clock, CredentialKind, LogEntry, Revocation, SessionRecord, Timestamp};
 use crate::store::Store;
 
@@ -218,7 +218,7 @@ fn settings() -> Settings {
     let mut settings = fixtures::settings(vec![
         route("strict", &all),
         RouteSettings { on_stale: OnStale::Allow, ..route("lenient", &all) },
-        RouteSettings { allow: readers, ..route("readers", &all) },
+        RouteSettings { rules: Rules { allow: readers, ..Rules::default() }, ..route("readers", &all) },
     ]);
     let matches = MtlsMatch::Dns("{name}.svc".into());
     let rule = MtlsRule {
