@@ -255,7 +255,7 @@ fn a_rule_without_conditions_is_refused() {
         ("route.app.allow = { mode = 'report' }", &["1:19 a rule without conditions matches every request"]),
         ("route.app.allow = { claims = { a = [] } }", &["1:36 `route.app.allow[0].claims.a` names no value"]),
         ("route.app.policies = 'staff'", &["1:22 there is no `policy.staff`"]),
-        ("policy.staff = {}", &["1:1 `policy.staff` has no rules"]),
+        ("policy.staff = {}", &["1:8 `policy.staff` has no rules"]),
         ("route.app.deny = {}", &["1:18 a rule without conditions matches every request"]),
         ("route.app.allow = { roles = [] }", &["1:29 the list must not be empty"]),
         ("route.app.allow = { groups = [''] }", &["1:31 must not be empty"]),
