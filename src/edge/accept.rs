@@ -277,12 +277,16 @@ impl<H: Handler> Worker<H> {
                 Some(certificate) => {
                     let certificate = Arc::new(certificate);
                     connection.certificate = Some(Arc::clone(&certificate));
-                    // A session that is resumed brings the chain of back then, which nobody has verified since.
+                    let name = connection.server_name.clone();
+                    let ends: Vec<_> = certificates.iter().filter_map(|der| tls::end(der)).collect();
+                    // A session that is resumed brings the chain of back then, verified by these very terms, as only they
+                    // can read its ticket: all that can have changed since is the time.
                     let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
-                    let ends = certificates.iter().filter_map(|der| tls::end(der)).collect();
+                    let verified = !resumed
+                        || (ends.len() == certificates.len() && tls.nothing_has_ended(name.as_deref(), &ends, begun));
                     chain = Some(Shown {
-                        chain: Arc::new(Chain { ends, certificate, name: connection.server_name.clone() }),
-                        verified: (!resumed).then(|| (Arc::clone(tls), begun)),
+                        chain: Arc::new(Chain { ends, certificate, name }),
+                        verified: verified.then(|| (Arc::clone(tls), begun)),
                     });
                 }
                 // The verifier has read it, too.

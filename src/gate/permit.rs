@@ -8,7 +8,6 @@ use http::{HeaderMap, Method};
 
 use super::credential::{Carrier, Reader};
 use super::headers::{Hygiene, Introduction, certificate};
-use super::headers::{Hygiene, Introduction};
 use super::policy::Objection;
 use super::proof::DPOP_NONCE;
 use super::tenure::Tenure;

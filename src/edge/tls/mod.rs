@@ -49,6 +49,8 @@ struct Profile {
     verifier: Option<Verifier>,
     /// From when on each of its revocation lists says nothing any more.
     list_ends: Vec<Timestamp>,
+    /// From when on each CA of its bundle is not valid any more.
+    ca_ends: Vec<Timestamp>,
 }
 
 impl Tls {
@@ -100,6 +102,13 @@ impl Tls {
         verifier.verify_client_cert(end, intermediates, now).is_ok()
     }
 
+    /// Whether nothing has ended by now that the verification of a chain with these ends may rest on: what was good for a
+    /// client that asked for this name still is, without another look.
+    pub(super) fn nothing_has_ended(&self, name: Option<&str>, chain: &[Timestamp], now: Timestamp) -> bool {
+        let Profile { list_ends, ca_ends, .. } = self.profile(name);
+        [chain, list_ends, ca_ends].into_iter().flatten().all(|end| now < *end)
+    }
+
     /// From when on each of the revocation lists says nothing any more.
     pub(super) fn list_ends(&self) -> Vec<Timestamp> {
         std::iter::once(&self.own).chain(&self.hosts).flat_map(|profile| &profile.list_ends).copied().collect()
@@ -128,6 +137,7 @@ impl Profile {
         let verifier = auth.map(|auth| verify::Verifier::load(auth, provider)).transpose()?;
         let verifier = verifier.map(|verifier| Arc::new(verifier) as Verifier);
         let list_ends = auth.map_or_else(|| Ok(Vec::new()), list_ends)?;
+        let ca_ends = auth.map_or_else(|| Ok(Vec::new()), ca_ends)?;
         let builder = match &verifier {
             None => builder.with_no_client_auth(),
             Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
@@ -137,7 +147,7 @@ impl Profile {
         // What is sent before the handshake ends can be replayed.
         server.max_early_data_size = 0;
         server.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|error| error.to_string())?;
-        Ok(Self { server: Arc::new(server), verifier, list_ends })
+        Ok(Self { server: Arc::new(server), verifier, list_ends, ca_ends })
     }
 }
 
@@ -231,6 +241,11 @@ fn warn_of_validity(file: &Path, end: &EndEntity, now: Timestamp) {
     } else if now < end.not_before {
         tracing::warn!(file = %file.display(), "certificate is not valid yet");
     }
+}
+
+/// When each CA ends; one that does not say so has ended.
+fn ca_ends(auth: &ClientAuth) -> Result<Vec<Timestamp>, String> {
+    Ok(certificates(&auth.ca)?.iter().map(|ca| end(ca).unwrap_or(Timestamp(0))).collect())
 }
 
 /// `nextUpdate` of each list, where it has one.
