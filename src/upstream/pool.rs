@@ -356,11 +356,11 @@ impl Pool {
         });
     }
 
-    /// As if the certificate of each connection at rest had expired.
+    /// Of the connections that may carry further requests.
     #[cfg(test)]
-    pub(super) fn expire_idle(&self) {
+    pub(super) fn slots(&self) -> Vec<Rc<Slot>> {
         let idle = self.idle.borrow();
-        idle.iter().filter_map(|idle| idle.slot.upgrade()).for_each(|slot| slot.lasts(Duration::ZERO));
+        idle.iter().filter_map(|idle| idle.slot.upgrade()).chain(self.shared.slots()).collect()
     }
 
     #[cfg(test)]

@@ -133,6 +133,11 @@ impl Shared {
         if self.failures.get() == failures { None } else { self.failure.borrow().clone() }
     }
 
+    #[cfg(test)]
+    pub(super) fn slots(&self) -> Vec<Rc<Slot>> {
+        self.connections.borrow().iter().filter_map(|member| member.slot.upgrade()).collect()
+    }
+
     /// How many are at rest.
     #[cfg(test)]
     pub(super) fn idle(&self) -> usize {

@@ -95,6 +95,12 @@ impl Slot {
         self.until.set(Instant::now().checked_add(left));
     }
 
+    /// For how long its peer's certificate still counts, where it has one.
+    #[cfg(test)]
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.until.get().map(|until| until.saturating_duration_since(Instant::now()))
+    }
+
     /// Whether it carries no more requests.
     pub(super) fn is_closing(&self) -> bool {
         self.closing.get() || self.until.get().is_some_and(|until| until <= Instant::now())

@@ -8,7 +8,7 @@ use rustls::client::WantsClientCert;
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -62,7 +62,8 @@ impl EndpointTls {
         let tls = stream.get_ref().1;
         // A session that is resumed brings the certificate along that it began with, and nobody has looked at it again.
         let until = tls.peer_certificates().and_then(<[_]>::first).and_then(|certificate| not_after(certificate));
-        let left = until.unwrap_or(0).saturating_sub(UnixTime::now().as_secs());
+        let now = self.config.time_provider.current_time().map_or(u64::MAX, |now| now.as_secs());
+        let left = until.unwrap_or(0).saturating_sub(now);
         if left == 0 {
             return Err(ConnectError::Expired);
         }

@@ -22,6 +22,7 @@ struct Remote {
     service: Upstream,
     serving: Serving,
     ca: DevCertificates,
+    certificate: DevCertificate,
     _guard: tempfile::TempDir,
 }
 
@@ -65,10 +66,11 @@ upstream = "{}"
         let mut ca = DevCertificates::new(SystemClock.now()).unwrap();
         let sans = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().subject_alt_names;
         let sans = sans.into_iter().chain([rcgen::SanType::URI(ORDERS.try_into().unwrap())]).collect();
-        write(&here, "server", &ca.server_with("orders", sans).unwrap());
+        let certificate = ca.server_with("orders", sans).unwrap();
+        write(&here, "server", &certificate);
         std::fs::write(here.join("ca.pem"), ca.ca_pem()).unwrap();
         let serving = Serving::run(&here).ready();
-        Self { service, serving, ca, _guard: guard }
+        Self { service, serving, ca, certificate, _guard: guard }
     }
 
     fn client(&mut self, name: &str) -> DevCertificate {
@@ -80,16 +82,18 @@ upstream = "{}"
     }
 }
 
-/// The instance that originates TLS: `/1` in HTTP/1.1, `/2` in HTTP/2, `/stranger` where somebody else is expected.
-fn local(remote: &Remote) -> String {
+/// The instance that originates TLS: `/one` in HTTP/1.1, `/two` in HTTP/2, `/stranger` where somebody else is expected,
+/// `/host` where it is the address that counts. `more` is said of the TLS of all of them.
+fn local(remote: &Remote, more: &str) -> String {
     let to = remote.address();
     let upstream = |name: &str, http: &str, names: &str| {
         format!(
             "[upstream.{name}]\nendpoints = [\"https://{to}\"]\nhttp = \"{http}\"\n\
-             tls = {{ ca = \"..data/ca.pem\", names = [\"{names}\"], \
+             tls = {{ ca = \"..data/ca.pem\", {names}{more}\
              certificate = {{ chain = \"..data/client.pem\", key = \"..data/client.key\" }} }}\n"
         )
     };
+    let names = |name: &str| format!("names = [\"{name}\"], ");
     let route = |name: &str| {
         format!("[route.{name}]\nmatch = \"/{name}/{{*rest}}\"\naccept = \"anyone\"\nupstream = \"{name}\"\n")
     };
@@ -97,12 +101,14 @@ fn local(remote: &Remote) -> String {
         "server = { workers = 2, watch = false, shed_above = \"off\" }\n[listener.main]\nbind = \"127.0.0.1:0\"\n"
             .to_owned(),
         "[listener.socket]\nbind = \"unix:local.sock\"\n[defaults]\nlisteners = [\"main\", \"socket\"]\n".to_owned(),
-        upstream("one", "1.1", ORDERS),
-        upstream("two", "2", "spiffe://prod/ns/*/sa/orders"),
-        upstream("stranger", "auto", "spiffe://prod/ns/shop/sa/carts"),
+        upstream("one", "1.1", &names(ORDERS)),
+        upstream("two", "2", &names("spiffe://prod/ns/*/sa/orders")),
+        upstream("stranger", "auto", &names("spiffe://prod/ns/shop/sa/carts")),
+        upstream("host", "auto", ""),
         route("one"),
         route("two"),
         route("stranger"),
+        route("host"),
     ]
     .concat()
 }
@@ -114,7 +120,7 @@ fn subject(remote: &Remote) -> String {
 #[test]
 fn the_remote_knows_the_local_service_and_the_local_one_whom_it_speaks_to() {
     let mut remote = Remote::start();
-    let (_guard, here) = folder(&local(&remote));
+    let (_guard, here) = folder(&local(&remote, ""));
     let carts = remote.client("carts");
     renew(&here, 0, &carts, &remote.ca.ca_pem());
     let serving = Serving::run(&here).ready();
@@ -136,9 +142,36 @@ fn the_remote_knows_the_local_service_and_the_local_one_whom_it_speaks_to() {
 }
 
 #[test]
+fn who_is_revoked_is_trusted_no_more_nor_on_connections_at_rest() {
+    let mut remote = Remote::start();
+    let carts = remote.client("carts");
+    let (_guard, here) = folder(&local(&remote, "crls = [\"ca.crl\"], "));
+    renew(&here, 0, &carts, &remote.ca.ca_pem());
+    let list = |revoked: &[&DevCertificate]| {
+        std::fs::write(here.join("new.crl"), remote.ca.revocation_list(revoked).unwrap()).unwrap();
+        std::fs::rename(here.join("new.crl"), here.join("ca.crl")).unwrap();
+    };
+    list(&[]);
+    let serving = Serving::run(&here).ready();
+    let paths = ["/one/a", "/two/a", "/host/a"];
+    for path in paths {
+        assert_eq!(get(serving.address("main"), path, "").status, 200, "{path}: {}", serving.log());
+    }
+    let before = remote.service.received().len();
+    list(&[&remote.certificate]);
+    serving.signal(Signal::HUP);
+    serving.says(" reloaded");
+    for path in paths {
+        assert_eq!(get(serving.address("main"), path, "").status, 502, "{path}");
+    }
+    assert!(serving.says("Revoked").contains("TLS"));
+    assert_eq!(remote.service.received().len(), before, "nothing was sent to it");
+}
+
+#[test]
 fn f50_a_hundred_renewals_under_load_fail_no_request_and_old_trust_ends() {
     let mut remote = Remote::start();
-    let (_guard, here) = folder(&local(&remote));
+    let (_guard, here) = folder(&local(&remote, ""));
     let ca = remote.ca.ca_pem();
     let first = remote.client("v0");
     renew(&here, 0, &first, &ca);

@@ -170,6 +170,24 @@ fn what_the_upstream_refuses_is_renewed_and_only_what_is_safe_is_asked_again() {
 }
 
 #[test]
+fn what_may_have_had_an_effect_is_never_asked_again() {
+    for request in
+        ["DELETE /a HTTP/1.1", "PUT /a HTTP/1.1\r\nContent-Length: 0", "POST /a HTTP/1.1\r\nContent-Length: 0"]
+    {
+        let app =
+            Upstream::answering(|_: &Received| b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_vec());
+        let (other, tokens) = (Upstream::start(), TokenServer::start());
+        let (_guard, here) = folder(&configuration(&app, &other, &oauth2(&tokens)));
+        std::fs::write(here.join("secret"), SECRET).unwrap();
+        let serving = Serving::run(&here).ready();
+        let sent = send(serving.address("main"), format!("{request}\r\nHost: a\r\nConnection: close\r\n\r\n"));
+        assert_eq!((sent.status, app.received().len()), (401, 1), "{request}");
+        until("there is another token", || tokens.issued() == 2);
+        assert_eq!(app.received().len(), 1, "{request}");
+    }
+}
+
+#[test]
 fn a_safe_request_that_the_upstream_refuses_is_asked_again_with_another_token() {
     let app = Upstream::answering(|request: &Received| {
         if request.value("authorization") == Some("Bearer canary-token-1") {
@@ -253,5 +271,12 @@ fn a_key_goes_into_the_header_that_the_service_wants() {
     assert_eq!(app.last().values("x-api-key"), ["canary-key"]);
     assert!(!app.last().head.contains("evil"), "{}", app.last().head);
     assert_eq!(app.last().values("authorization"), ["Bearer own"], "a public route's own stays its own");
+    let chunked = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\nConnection: close\r\n\
+                   Trailer: x-sum, x-api-key, x_api_key\r\n\r\n1\r\nx\r\n0\r\nX-Api-Key: evil\r\nx_api_key: evil\r\nX-Sum: 1\r\n\r\n";
+    assert_eq!(send(serving.address("main"), chunked).status, 200);
+    let trailers = app.last().trailers;
+    assert!(trailers.iter().any(|line| line.to_ascii_lowercase().starts_with("x-sum")), "{trailers:?}");
+    assert!(!trailers.iter().any(|line| line.contains("evil")), "{trailers:?}");
+    assert_eq!(app.last().values("x-api-key"), ["canary-key"]);
     keeps_its_secrets(&serving);
 }

@@ -198,7 +198,10 @@ fn one_that_is_made_of_the_same_goes_on_with_what_it_has() {
     let other = same.renewed(&upstream("b", 2), &clock, &entropy).unwrap();
     assert!(Arc::ptr_eq(&first.of("up").unwrap(), &same.of("up").unwrap()));
     assert!(!Arc::ptr_eq(&first.of("up").unwrap(), &other.of("up").unwrap()));
-    assert!(first.of("down").is_none() && Credentials::new(&upstream("a\r\nb", 1), &clock, &entropy).is_err());
+    assert!(first.of("down").is_none());
+    for bad in ["", "a\r\nb", "a\n", " a", "a ", "a\tb", "\u{e4}"] {
+        assert!(Credentials::new(&upstream(bad, 1), &clock, &entropy).is_err(), "{bad:?}");
+    }
 }
 
 #[test]

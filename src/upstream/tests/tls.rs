@@ -1,11 +1,18 @@
 //! `https` endpoints.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::server::{WantsServerCert, WebPkiClientVerifier};
 use rustls::{ConfigBuilder, ServerConfig, WantsVerifier};
-use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls::{HandshakeKind, time_provider::TimeProvider};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, UnixTime};
 use tokio_rustls::TlsAcceptor;
 
+use super::super::connect::ConnectError;
+use super::super::tls::{EndpointTls, client_config};
+use super::super::verify::not_after;
 use super::*;
 use crate::model::denial::Reason;
 use crate::model::settings::{CertificateFiles, CertifiedName};
@@ -42,6 +49,11 @@ impl Served {
         let mut config = auth(builder).with_single_cert(vec![cert.der().clone()], key.into()).unwrap();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Self { ca, acceptor: TlsAcceptor::from(Arc::new(config)) }
+    }
+
+    /// When its certificate does, in seconds from the epoch.
+    fn expires(&self) -> u64 {
+        not_after(&CertificateDer::from_pem_file(self.ca.path()).unwrap()).unwrap()
     }
 
     pub(super) fn settings(&self, origin: &Origin) -> UpstreamSettings {
@@ -178,7 +190,13 @@ async fn a_connection_carries_no_request_once_its_certificate_has_expired() {
         wire.say(OK).await;
         assert_eq!(text(first.await.unwrap().unwrap()).await, "ok");
         assert_eq!(pool.counts(), (1, 1), "kept");
-        pool.expire_idle();
+        let slots = pool.slots();
+        assert_eq!(slots.len(), 1);
+        let left = slots[0].left().expect("an end").as_secs();
+        let expected = served.expires() - UnixTime::now().as_secs();
+        assert!(left.abs_diff(expected) < 3600, "{left} and not {expected}");
+        slots[0].lasts(Duration::ZERO);
+        drop(slots);
         let second = forwarding(&upstream, get());
         let mut other = Wire(served.acceptor.accept(origin.accept().await.0).await.unwrap());
         other.head().await;
@@ -187,4 +205,47 @@ async fn a_connection_carries_no_request_once_its_certificate_has_expired() {
         wire.closed().await;
     })
     .await;
+}
+
+/// A clock that shows what it is set to.
+#[derive(Debug)]
+struct Shows(AtomicU64);
+
+impl TimeProvider for Shows {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(self.0.load(Ordering::Relaxed))))
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_resumed_counts_no_longer_than_the_certificate_it_began_with() {
+    let (origin, served) = (Origin::new().await, Served::new("127.0.0.1", &[]));
+    let (settings, end) = (served.settings(&origin), served.expires());
+    let clock = Arc::new(Shows(AtomicU64::new(0)));
+    let mut config = Arc::unwrap_or_clone(client_config(&settings.tls).unwrap());
+    config.time_provider = clock.clone();
+    let tls = EndpointTls::new(&Arc::new(config), &settings.endpoints[0], &settings.tls, settings.http).unwrap();
+    for (at, kind, left) in [
+        (end - 60, HandshakeKind::Full, Some(60)),
+        (end - 20, HandshakeKind::Resumed, Some(20)),
+        (end, HandshakeKind::Resumed, None),
+    ] {
+        clock.0.store(at, Ordering::Relaxed);
+        let tcp = TcpStream::connect(origin.0.local_addr().unwrap()).await.unwrap();
+        let accepted = async {
+            let mut stream = served.acceptor.accept(origin.accept().await.0).await.unwrap();
+            assert_eq!(stream.get_ref().1.handshake_kind(), Some(kind));
+            // Who has refused is gone.
+            let _ = stream.write_all(b"x").await;
+        };
+        let (connected, ()) = tokio::join!(tls.connect(tcp, true), accepted);
+        match (connected, left) {
+            (Ok((mut stream, lasts)), Some(left)) => {
+                assert_eq!(lasts, Duration::from_secs(left));
+                assert_eq!(stream.read_u8().await.unwrap(), b'x', "and tickets before it");
+            }
+            (Err(ConnectError::Expired), None) => {}
+            (other, _) => panic!("{:?} at {at}", other.map(|(_, lasts)| lasts)),
+        }
+    }
 }

@@ -83,3 +83,26 @@ async fn what_switches_protocols_finds_no_endpoint_that_speaks_http_2_alone() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_connection_of_http_2_carries_no_request_either_once_its_certificate_has_expired() {
+    on_one_thread(async {
+        let origin = Origin::new().await;
+        let served = Served::new("127.0.0.1", &["h2"]);
+        let upstream = upstream(served.settings(&origin));
+        let mut peers = Vec::new();
+        for round in 0..2 {
+            let request = forwarding(&upstream, get());
+            let stream = served.acceptor.accept(origin.accept().await.0).await.unwrap();
+            let mut peer = Peer::on(stream, &Builder::new()).await;
+            peer.asked().await.answer();
+            assert_eq!(text(request.await.unwrap().unwrap()).await, "ok", "{round}");
+            peers.push(peer);
+            let slots = upstream.pools()[0].slots();
+            assert_eq!(slots.len(), 1, "{round}");
+            assert!(slots[0].left().is_some());
+            slots[0].lasts(Duration::ZERO);
+        }
+    })
+    .await;
+}
