@@ -135,16 +135,41 @@ proptest! {
     #[test]
     fn f30_f35_the_cache_changes_nothing_but_the_time_it_takes(events in prop::collection::vec(event(), 1..70)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let problem = runtime.block_on(async {
-            let mut world = World::new();
-            for (at, event) in events.iter().enumerate() {
-                if let Err(problem) = world.happen(*event).await {
-                    return Some(format!("event {at}, {event:?}: {problem}"));
-                }
-            }
-            None
-        });
+        let problem = runtime.block_on(play(&events)).err();
         prop_assert!(problem.is_none(), "{}", problem.unwrap_or_default());
+    }
+}
+
+/// The world after all this; or what the gate has done wrong.
+async fn play(events: &[Event]) -> Result<World, String> {
+    let mut world = World::new();
+    for (at, event) in events.iter().enumerate() {
+        world.happen(*event).await.map_err(|problem| format!("event {at}, {event:?}: {problem}"))?;
+    }
+    Ok(world)
+}
+
+/// Where noting a use finds the session gone, the cache forgets it: the next use needs the store. A use that is not
+/// noted finds out nothing, and what is cached counts while the store is down.
+#[tokio::test]
+async fn f30_a_session_found_gone_when_its_use_was_noted_is_read_again() {
+    use Event::{Ask, AskSlowly, Other, Pass, Records};
+    use Meanwhile::{Exist, Follow, Revoke};
+
+    const MAY_NOT_IDLE: usize = 6;
+    let again = AskSlowly(MAY_NOT_IDLE, Route::Strict, [Revoke(0, Scope::Itself), Revoke(0, Scope::Itself)]);
+    for (seconds, outcome) in [(4, Ok(())), (5, Err(crate::model::denial::Reason::StoreUnavailable))] {
+        let events = [
+            AskSlowly(0, Route::Strict, [Revoke(0, Scope::Itself), Follow]),
+            Ask(MAY_NOT_IDLE, Route::Strict),
+            Other(Exist(MAY_NOT_IDLE, false, Announced::No)),
+            Pass(seconds),
+            again,
+            Records(false),
+            again,
+        ];
+        let world = play(&events).await.unwrap_or_else(|problem| panic!("after {seconds} s: {problem}"));
+        assert_eq!(world.ask(MAY_NOT_IDLE, Route::Strict).await, outcome, "after {seconds} s");
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Records {
     by_credential: Mutex<Vec<(Vec<u8>, Vec<State>)>>,
     order: Mutex<u64>,
     pub(super) down: AtomicBool,
-    /// By credential, when it was last read, and what.
+    /// By credential, when the gate last heard of it, and what.
     reads: Mutex<HashMap<usize, State>>,
     /// Reads take until this is false.
     pub(super) held: AtomicBool,
@@ -84,7 +84,7 @@ impl Records {
         self.by_credential.lock().unwrap()[one].1.clone()
     }
 
-    /// When a credential was last read, and what was there.
+    /// When the gate last heard of a credential, by a read or because a use could not be noted, and what was there.
     pub(super) fn last_read(&self, one: usize) -> Option<State> {
         self.reads.lock().unwrap().get(&one).cloned()
     }
@@ -97,10 +97,15 @@ impl Records {
         let one = self.position(found_by)?;
         let record = self.by_credential.lock().unwrap()[one].1.last()?.record.clone();
         if !self.down.load(Ordering::SeqCst) {
-            let read = State { from: self.next(), at: self.clock.now(), record: record.clone() };
-            self.reads.lock().unwrap().insert(one, read);
+            self.told(one, record.clone());
         }
         record
+    }
+
+    /// The gate hears what there is of a credential.
+    fn told(&self, one: usize, record: Option<Record>) {
+        let read = State { from: self.next(), at: self.clock.now(), record };
+        self.reads.lock().unwrap().insert(one, read);
     }
 
     /// Brings nothing back that has ended.
@@ -153,6 +158,10 @@ impl Sessions for Records {
     fn touch<'a>(&'a self, secret: &'a [u8; 32], at: Timestamp) -> Reply<'a, bool> {
         let down = self.down.load(Ordering::SeqCst);
         let there = !down && Records::touch(self, secret, at);
+        if let (false, false, Some(one)) = (down, there, self.position(secret)) {
+            // As good as a read that finds nothing: the cache forgets the session.
+            self.told(one, None);
+        }
         self.reply(there)
     }
     fn list<'a>(&'a self, _: Option<&'a Principal>, _: Timestamp) -> Reply<'a, Vec<SessionRecord>> {
