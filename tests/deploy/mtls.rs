@@ -233,7 +233,9 @@ fn a_certificate_that_is_revoked_is_refused_and_another_is_not() {
     stop.store(true, Ordering::SeqCst);
     let (allowed, of_live) = asking.join().expect("it ends");
     println!("revoked after {revoked:?}; last let in after {allowed:?}; a new connection refused after {refused:?}");
-    assert_eq!((of_live, fresh), (401, Some(401)));
+    // A request that was under way just then is cut off, with its connection.
+    assert!(matches!(of_live, 401 | 0), "{of_live}");
+    assert_eq!(fresh, Some(401));
     assert_eq!(get(local, "/orders", "").status, 401, "through the sidecar, too");
 
     example.certificates(&["renew", "shop"]);

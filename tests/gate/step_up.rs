@@ -85,6 +85,8 @@ fn a_weak_or_old_login_is_told_what_would_do() {
 fn what_a_reporting_rule_would_refuse_passes_and_is_counted() {
     let (portcullis, _upstream, key) = start(
         r#"
+        [roles]
+        admin = []
         [policy.trial]
         mode = "report"
         deny = [{ groups = ["suspended"] }]
