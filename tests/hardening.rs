@@ -98,6 +98,18 @@ const FIXED: &[(&str, &str, &str, &str)] = &[
     ("head of an answer", "64 KiB", "upstream/connect.rs", "MAX_HEAD: u32 = 64 * 1024;"),
     ("fields of an answer, in HTTP/1.1", "100", "upstream/connect.rs", "hyper reads 100 fields"),
     ("held of an answer between the sockets", "128 KiB", "upstream/connect.rs", "BUFFER: usize = 128 * 1024;"),
+    (
+        "token for an upstream: length",
+        "16 KiB",
+        "crypto/client_credentials/answer.rs",
+        "LONGEST_TOKEN: usize = 16 * 1024;",
+    ),
+    (
+        "token for an upstream: the endpoint's answer",
+        "64 KiB",
+        "crypto/client_credentials/mod.rs",
+        "LARGEST: usize = 64 * 1024;",
+    ),
     ("health check: head of an answer", "16 KiB", "upstream/health/check.rs", "MAX_HEAD: usize = 16 * 1024;"),
     ("health check: body of an answer", "64 KiB", "upstream/health/check.rs", "MAX_BODY: usize = 64 * 1024;"),
     ("values from outside in a line of the log", "64 characters", "crypto/shown.rs", "LONGEST: usize = 64;"),
